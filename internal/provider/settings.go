@@ -1,0 +1,55 @@
+package provider
+
+import (
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/expr"
+)
+
+// Secret is key material, with the end of its time where it has one.
+type Secret struct {
+	Value   string
+	Expires time.Time // zero: never
+}
+
+// Settings is what the configuration says about a source, checked for form but
+// not yet for the provider's own rules: those are [Open]'s.
+type Settings struct {
+	Provider string // name in the catalogue
+
+	Secrets    []Secret // secret / secrets
+	Tokens     []Secret // token / tokens
+	PublicKeys []string // public_key / public_keys
+	Username   string   // basic
+	Password   string   // basic
+
+	Header    string        // token: the header the token comes in; hmac: that of the signature
+	Query     string        // token: the query parameter it comes in
+	Algorithm string        // hmac: sha1, sha256, sha384, sha512
+	Encoding  string        // hmac: hex, base64, base64url
+	Prefix    string        // hmac: before the signature, for example "sha256="
+	Signed    string        // hmac: template of {body} {timestamp} {id} {url} {method} {path} {header:X}
+	SecretEnc string        // hmac: how the secret becomes the key: text, hex, base64
+	Pairs     *Pairs        // hmac: the header holds key=value pairs
+	Timestamp TimestampSpec // hmac: where the time is that was signed
+	Tolerance time.Duration // of the signed time; 0: the provider's default
+
+	ID   *expr.Code // generic sources: jq on the body; nil: none
+	Type *expr.Code
+	Time *expr.Code
+}
+
+// Pairs is the grammar of a header that holds several values, such as
+// "t=1,v1=ab": separators between pairs and within one, and the keys.
+type Pairs struct {
+	Separator string // "," ";" "&" or " "
+	Assign    string // "=" "|" ","
+	Signature string // key of the signature; may occur several times
+	Timestamp string // key of the time; "" if it is elsewhere
+}
+
+// TimestampSpec says where and how the signed time is sent.
+type TimestampSpec struct {
+	Header string // "" if in the pairs, or nowhere
+	Unit   string // "s" (default), "ms", "rfc3339"
+}

@@ -1,0 +1,305 @@
+// Package store is the contract between the gateway and what keeps its state.
+// Two implementations and one conformance suite (package storetest) share it.
+// The contract is shaped by what the path of an event needs; nothing here knows
+// how rows are laid out.
+//
+// All methods may be called concurrently. Methods that write return only after
+// the write is durable: it survives a kill and a power cut. Concurrent writers
+// share commits. An error means that nothing of the call was written, unless it
+// is [seawall.ErrUnavailable] wrapped around a lost connection at commit, when
+// it is not known: every write may therefore be repeated.
+package store
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Store is everything the gateway keeps.
+type Store interface {
+	Events
+	Queue
+	Deliveries
+	Arrivals
+	Gates
+	Actions
+	Revisions
+	Tokens
+	Upkeep
+	io.Closer
+}
+
+// Acceptance is one verified event with the deliveries planned for it.
+type Acceptance struct {
+	Event      *seawall.Event     // Seq is filled in by Accept
+	BodyHash   [16]byte           // first half of the body's SHA-256: tells a conflict from a duplicate
+	Expires    time.Time          // end of the dedupe horizon
+	Deliveries []seawall.Delivery // ID, Route, Destination, System, Shard, Entity, Rank, State, Reason, Due, Revision
+}
+
+// Accepted is what became of an Acceptance.
+type Accepted struct {
+	Verdict seawall.Verdict // New, Duplicate or Conflict
+	Event   seawall.EventID // the event that stands: the first one for a duplicate
+}
+
+// Events accepts events and shows them.
+type Events interface {
+	// Accept writes the events of one request, with dedupe keys and deliveries,
+	// in one transaction: all or none. An event whose (source, source event id)
+	// is known within the horizon is not written; an arrival is, and the first
+	// 20 duplicates of an event are kept, the rest counted. Accept gives
+	// sequence numbers in commit order: an event whose Accept returned before
+	// another's began has the lower number, on any node.
+	//
+	// It fails with seawall.ErrUnavailable, before anything is written, when
+	// too much is waiting or the store cannot commit.
+	Accept(ctx context.Context, batch []Acceptance) ([]Accepted, error)
+
+	// Event returns the event with its body; seawall.ErrNotFound.
+	Event(ctx context.Context, id seawall.EventID) (*seawall.Event, error)
+
+	// ListEvents returns events, newest first, without headers and bodies.
+	ListEvents(ctx context.Context, f EventFilter, p Page) (List[seawall.Event], error)
+
+	// Replan adds deliveries to an event whose planning went wrong, with the
+	// decisions made now, and records the action. Deliveries are numbered by
+	// the store; a route that already has a delivery of the event is left out.
+	// It returns the deliveries it added.
+	Replan(ctx context.Context, id seawall.EventID, routing seawall.Routing, decisions []seawall.Decision,
+		ds []seawall.Delivery, a seawall.Action) ([]seawall.Delivery, error)
+
+	// Counts of one event's arrivals: duplicates and conflicts, kept or not.
+	Arrived(ctx context.Context, id seawall.EventID) (duplicates, conflicts int, err error)
+}
+
+// Lane is a shard of one system's queue: the unit of ownership.
+type Lane struct {
+	System string
+	Shard  int
+}
+
+// Lease is a lane owned by a node until a time, under a token that only grows.
+// Until is on the local monotonic clock, already shortened by a safety margin:
+// the owner stops there, before anyone else may start.
+type Lease struct {
+	Lane
+	Node  string
+	Token int64
+	Until time.Time
+}
+
+// Claimed is a delivery that may be tried, with its event.
+type Claimed struct {
+	Delivery seawall.Delivery
+	Event    *seawall.Event
+}
+
+// Claim says which deliveries a lane's owner wants to try next.
+type Claim struct {
+	Destination string
+	Now         time.Time
+	Busy        func(seawall.DeliveryID) bool // those already in the owner's hands: left out; may be nil
+	BusyCount   int                           // how many Busy knows of this destination
+	Limit       int                           // at most so many
+	Bytes       int                           // stop after the event that takes the bodies past this; 0: no bound
+}
+
+// Settlement is the end of one attempt, or a decision about a delivery in the
+// owner's hands: the attempt, and what comes next.
+type Settlement struct {
+	Lease    Lease
+	Delivery seawall.DeliveryID
+	Attempt  *seawall.Attempt // nil where nothing was tried
+	State    seawall.State
+	Reason   string
+	Due      time.Time    // for Pending
+	Disable  string       // not "": the destination's gate becomes Disabled, for this reason
+	Outcomes []Acceptance // events that this outcome is, accepted in the same transaction
+	At       time.Time    // when it was decided
+}
+
+// Settled is what became of a Settlement.
+type Settled uint8
+
+const (
+	// Done: the attempt and the state are written.
+	Done Settled = iota
+	// Ended: someone ended the delivery meanwhile (a cancel); the attempt is
+	// kept for the record, the state stands as it was.
+	Ended
+	// Fenced: the lease's token is no longer the lane's; nothing is written.
+	Fenced
+)
+
+// Queue hands out work, and takes back what came of it.
+type Queue interface {
+	// Acquire takes, for node, those of the lanes that nobody holds or whose
+	// lease has run out by the store's clock, each under a new token, for ttl.
+	// A lane that the node itself already holds is renewed under its token.
+	// What an owner before left in Sending becomes Held with reason "unknown"
+	// (G6). Lanes are created as they are first named.
+	Acquire(ctx context.Context, node string, lanes []Lane, ttl time.Duration) ([]Lease, error)
+
+	// Renew extends the leases that still stand, and returns those.
+	Renew(ctx context.Context, leases []Lease, ttl time.Duration) ([]Lease, error)
+
+	// Release gives lanes back at once. Leases that no longer stand are ignored.
+	Release(ctx context.Context, leases []Lease) error
+
+	// Claim reads the deliveries of a destination that are due, oldest due
+	// first. It writes nothing: what is in flight only the owner knows. next is
+	// when the first delivery that it did not return falls due, zero if there
+	// is none. The cost does not depend on how many wait, nor on what waits for
+	// other destinations.
+	Claim(ctx context.Context, l Lease, c Claim) (due []Claimed, next time.Time, err error)
+
+	// Begin commits, before the first byte is sent, that these deliveries are
+	// being tried: for what is not safe to repeat (G6). It returns those for
+	// which the lease still stands and which are still pending.
+	Begin(ctx context.Context, l Lease, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error)
+
+	// Settle writes outcomes, one result for each, all in one transaction.
+	Settle(ctx context.Context, ss []Settlement) ([]Settled, error)
+
+	// Depths tells how much waits for each destination.
+	Depths(ctx context.Context) ([]Depth, error)
+
+	// Pending tells which destinations, with their lanes, hold unfinished
+	// deliveries, planned under whatever configuration.
+	Pending(ctx context.Context) ([]PendingQueue, error)
+}
+
+// Depth is how much waits for a destination.
+type Depth struct {
+	Destination string
+	Pending     int64     // due now or later, in flight included
+	Held        int64     // held and sending
+	Dead        int64     // dead letters
+	OldestDue   time.Time // zero if nothing is pending
+}
+
+// PendingQueue names a destination with unfinished deliveries.
+type PendingQueue struct {
+	Lane
+	Destination string
+	Count       int64
+}
+
+// Deliveries shows deliveries and takes people's orders about them. Every order
+// is recorded as an action in the transaction that carries it out.
+type Deliveries interface {
+	// Delivery returns one delivery; seawall.ErrNotFound.
+	Delivery(ctx context.Context, id seawall.DeliveryID) (*seawall.Delivery, error)
+
+	// DeliveriesOf returns an event's deliveries in their order.
+	DeliveriesOf(ctx context.Context, id seawall.EventID) ([]seawall.Delivery, error)
+
+	// Attempts returns a delivery's attempts, first to last.
+	Attempts(ctx context.Context, id seawall.DeliveryID) ([]seawall.Attempt, error)
+
+	// ListDeliveries returns deliveries, newest event first.
+	ListDeliveries(ctx context.Context, f DeliveryFilter, p Page) (List[seawall.Delivery], error)
+
+	// Cancel ends unfinished deliveries as Canceled for reason. It returns
+	// those that it ended; others are left as they are.
+	Cancel(ctx context.Context, ids []seawall.DeliveryID, reason string, a seawall.Action) ([]seawall.DeliveryID, error)
+
+	// Replay puts finished deliveries back into the queue, with their identity
+	// or, where asked, as a new delivery of the same event. Those that are
+	// already waiting are left as they are, so repeating it adds nothing.
+	Replay(ctx context.Context, ids []seawall.DeliveryID, o ReplayOptions, a seawall.Action) ([]seawall.Delivery, error)
+
+	// Matching returns the ids of up to limit finished deliveries that a
+	// filter selects, after the cursor, oldest first; next is "" at the end.
+	Matching(ctx context.Context, f DeliveryFilter, p Page) (ids []seawall.DeliveryID, next string, err error)
+}
+
+// ReplayOptions say how deliveries are put back.
+type ReplayOptions struct {
+	At    time.Time     // due of the first
+	Every time.Duration // between one and the next; 0: all at once
+	Pin   bool          // shape by the revision they were planned under
+	NewID bool          // as new deliveries
+}
+
+// Arrivals keeps what did not become an event.
+type Arrivals interface {
+	// Refuse keeps a rejected or handshake arrival, the newest 1,000 of each
+	// source and verdict.
+	Refuse(ctx context.Context, a seawall.Arrival) error
+
+	// ListArrivals returns arrivals, newest first, without headers and bodies.
+	// New arrivals are not in it: an event is its own first arrival.
+	ListArrivals(ctx context.Context, f ArrivalFilter, p Page) (List[seawall.Arrival], error)
+
+	// Arrival returns one with all that is kept of it; seawall.ErrNotFound.
+	Arrival(ctx context.Context, id int64) (*seawall.Arrival, error)
+}
+
+// GateState is the standing order about a destination's queue.
+type GateState struct {
+	Destination string
+	Gate        seawall.Gate
+	Reason      string
+	By          string
+	At          time.Time
+}
+
+// Gates keeps which destinations are paused or disabled.
+type Gates interface {
+	Gates(ctx context.Context) ([]GateState, error)
+	SetGate(ctx context.Context, g GateState, a seawall.Action) error
+}
+
+// Actions keeps what people did.
+type Actions interface {
+	Record(ctx context.Context, a seawall.Action) error
+	// ListActions returns actions, newest first; on filters by what they were
+	// done to, "" for all.
+	ListActions(ctx context.Context, on string, p Page) (List[seawall.Action], error)
+}
+
+// Revisions keeps every configuration that was accepted.
+type Revisions interface {
+	// AddRevision keeps the text under the next number, unless it equals the
+	// newest one, which is then returned.
+	AddRevision(ctx context.Context, at time.Time, by string, text []byte) (seawall.Revision, error)
+	Revision(ctx context.Context, number int64) (*seawall.Revision, error) // seawall.ErrNotFound
+	Latest(ctx context.Context) (*seawall.Revision, error)                 // seawall.ErrNotFound
+	ListRevisions(ctx context.Context, p Page) (List[seawall.Revision], error)
+}
+
+// Tokens keeps who may use the API.
+type Tokens interface {
+	AddToken(ctx context.Context, t seawall.Token, a seawall.Action) error // seawall.ErrConflict: the name is taken
+	DeleteToken(ctx context.Context, name string, a seawall.Action) error  // seawall.ErrNotFound
+	ListTokens(ctx context.Context) ([]seawall.Token, error)
+}
+
+// Upkeep keeps the store itself healthy.
+type Upkeep interface {
+	// Ping commits something and reads it back: the store can be written.
+	Ping(ctx context.Context) error
+
+	// Expire deletes, a chunk at a time, what is past its retention: events
+	// received before o.Events whose deliveries all ended, and of those with
+	// dead letters the ones received before o.Dead; with their attempts and
+	// arrivals; and dedupe keys past their horizon. It gives space back. more
+	// tells that there is more to delete; the caller spaces the calls.
+	Expire(ctx context.Context, o Expiry) (deleted int, more bool, err error)
+
+	// Size is the space taken on disk, in bytes.
+	Size(ctx context.Context) (int64, error)
+}
+
+// Expiry says what Expire may delete.
+type Expiry struct {
+	Now    time.Time
+	Events time.Time
+	Dead   time.Time
+	Limit  int // events in this chunk
+}

@@ -1,0 +1,120 @@
+package seawall
+
+import (
+	"net/http"
+	"time"
+)
+
+// Delivery is one event on its way over one route.
+type Delivery struct {
+	ID          DeliveryID
+	Route       string
+	Destination string
+	System      string // the destination's system; a destination with a url of its own is one
+	Shard       int    // of the system's queue, from 0
+
+	Source string // of the event, repeated here so that lists need not read events
+	Type   string
+	Entity string
+	Rank   []byte // order-preserving form of the version; nil where the route is unordered
+
+	State    State
+	Reason   string    // why it is held, dead, canceled, superseded or waiting; may be ""
+	Due      time.Time // pending: not before
+	Attempts int       // tries so far
+	Round    int       // tries since it was planned or last replayed: what backoff and limits count
+	Since    time.Time // when the round began: what retry.for counts from
+
+	Revision int64 // configuration revision it was planned under
+	Pinned   bool  // shape by Revision rather than by the running configuration
+
+	Created  time.Time
+	Finished time.Time // zero until it ends
+}
+
+// State is where a delivery stands. docs/states.md draws the moves.
+type State uint8
+
+const (
+	Pending    State = iota // due at a time
+	Held                    // waits for something other than time: see Reason
+	Sending                 // its intent is durable, its outcome is not known yet
+	Delivered               // the destination said yes
+	Dead                    // gave up: a dead letter, replayable
+	Superseded              // a newer version made it pointless
+	Canceled                // a person said no
+)
+
+var states = []string{"pending", "held", "sending", "delivered", "dead", "superseded", "canceled"}
+
+// States lists the names of all states.
+func States() []string { return states }
+
+// Final tells whether nothing more happens to the delivery unless a person
+// replays it.
+func (s State) Final() bool { return s >= Delivered }
+
+func (s State) String() string               { return name(s, states...) }
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+func (s *State) UnmarshalText(b []byte) (err error) {
+	*s, err = ParseState(string(b))
+	return err
+}
+
+// ParseState reads the name of a state; the error is [ErrInvalid] and lists them.
+func ParseState(s string) (State, error) { return parseName[State](s, "state", states...) }
+
+// Outcome is what one attempt came to.
+type Outcome uint8
+
+const (
+	OK      Outcome = iota // the destination took it
+	Refused                // the server said no
+	Failed                 // never reached it, or certainly without effect
+	Unknown                // sent, and whether it took effect is not known
+)
+
+var outcomes = []string{"ok", "refused", "failed", "unknown"}
+
+func (o Outcome) String() string               { return name(o, outcomes...) }
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+func (o *Outcome) UnmarshalText(b []byte) (err error) {
+	*o, err = parseName[Outcome](string(b), "outcome", outcomes...)
+	return err
+}
+
+// Attempt is one try of a delivery, with what was sent and what came back.
+type Attempt struct {
+	N        int // from 1
+	At       time.Time
+	Took     time.Duration
+	Outcome  Outcome
+	Error    string // what went wrong, in plain words; "" if OK
+	Next     string // what was decided, for example "retry in 12s: HTTP 503"
+	Revision int64  // configuration revision that shaped it
+	Node     string
+
+	Request  Request
+	Response *Response // nil if there was none
+}
+
+// Request is what an attempt sent.
+type Request struct {
+	Method   string      `json:"method"`
+	URL      string      `json:"url"` // secrets redacted
+	Headers  http.Header `json:"headers,omitempty"`
+	Body     []byte      `json:"body,omitempty"` // bounded; nil if Original
+	BodySize int64       `json:"body_size"`
+	Original bool        `json:"original,omitempty"` // the body is the event's, byte for byte
+}
+
+// Response is what came back, bounded.
+type Response struct {
+	Status    int         `json:"status"`
+	Proto     string      `json:"proto,omitempty"` // HTTP/1.1 or HTTP/2.0
+	Headers   http.Header `json:"headers,omitempty"`
+	Body      []byte      `json:"body,omitempty"`
+	Truncated bool        `json:"truncated,omitempty"`
+}
