@@ -1,0 +1,84 @@
+# Every command a person or CI runs on this repository.
+#
+# The Go release that go.mod names is fetched as a module where the machine's
+# own Go is older, whatever the environment says.
+export GOTOOLCHAIN := auto
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+
+GO       ?= go
+FUZZTIME ?= 3s
+
+# The embedded store is pure Go, so the binary needs no C compiler and runs on
+# an empty image. Only the race detector needs cgo: see unit.
+BUILD := CGO_ENABLED=0 $(GO) build -trimpath
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.PHONY: build
+build: ## build bin/seawall
+	$(BUILD) -o bin/seawall ./cmd/seawall
+
+.PHONY: run
+run: build ## start the gateway on the quickstart and show its first event
+	bin/seawall demo --config examples/quickstart/seawall.yaml
+
+.PHONY: demo
+demo: build ## the same, and then a tour of what a gateway is for
+	bin/seawall demo --tour
+
+.PHONY: test
+test: tools lint generated unit fuzz sdk crash ## everything CI runs
+
+.PHONY: tools
+tools: ## install what the tests need (as root), or say what is missing
+	@.ci/tools
+
+.PHONY: lint
+lint: libc ## gofmt, go vet, staticcheck
+	@out=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r gofmt -l); \
+	if [ -n "$$out" ]; then echo "gofmt -w is needed for:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+# modernc.org/sqlite is generated against one version of modernc.org/libc and
+# breaks in strange ways with any other.
+.PHONY: libc
+libc: ## check that modernc.org/libc is the one its sqlite was made with
+	@mod=$$($(GO) list -m -f '{{.GoMod}}' modernc.org/sqlite); \
+	want=$$(awk '$$1 == "modernc.org/libc" {print $$2}' "$$mod"); \
+	have=$$($(GO) list -m -f '{{.Version}}' modernc.org/libc); \
+	if [ "$$want" != "$$have" ]; then \
+	  echo "modernc.org/libc is $$have, but modernc.org/sqlite needs $$want: go get modernc.org/libc@$$want"; exit 1; fi
+
+.PHONY: generate
+generate: ## write the generated files again
+	$(GO) generate ./...
+
+.PHONY: generated
+generated: ## check that the generated files are up to date
+	@.ci/generated
+
+.PHONY: unit
+unit: ## go test with the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /test/crash)
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (3s)
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+.PHONY: sdk
+sdk: build ## official SDKs as clients of a running gateway
+	cd test/sdk && npm ci --silent && SEAWALL_BIN=$(CURDIR)/bin/seawall npm test --silent
+
+.PHONY: bench
+bench: ## throughput and latency beside a bare baseline
+	$(GO) run ./test/bench
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what we use; needs the network, so not part of test
+	$(GO) tool govulncheck ./...
