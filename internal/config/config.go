@@ -1,0 +1,112 @@
+// Package config reads seawall.yaml into a checked Config: strict, with every
+// error at its file, line and column, every expression compiled, every secret
+// resolved. What Load returns can run; nothing in it is checked again later.
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/provider"
+)
+
+// Config is one checked configuration. It is never changed after Load.
+type Config struct {
+	Node Node // belongs to this process; not part of a revision
+
+	PublicURL      *url.URL       // as senders see the public listener; nil: taken from the request
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* are believed
+	Egress         []netip.Prefix // private ranges that may be called
+	Retention      Retention
+	Limits         Limits
+
+	Sources      []*Source // in the order of the file, like the next two
+	Destinations []*Destination
+	Routes       []*Route
+
+	Text []byte // the file as written, references unresolved: what a revision keeps
+}
+
+// Node is what belongs to a process rather than to a revision.
+type Node struct {
+	Store  string // sqlite:PATH
+	Listen string
+	Admin  string // address of the admin listener
+	Log    string // debug, info, warn, error
+	Format string // text, json; "": text on a terminal
+}
+
+// Retention is how long things are kept.
+type Retention struct {
+	Events time.Duration // default 30 d
+	Dead   time.Duration // default 90 d
+	Dedupe time.Duration // default and most: Events
+}
+
+// Limits bound what the gateway takes on.
+type Limits struct {
+	Body     int64 // bytes of a request's body; default 5 MiB
+	Memory   int64 // bytes the process aims to stay under; default 512 MiB
+	Requests int   // requests being received at once; default 1,024
+}
+
+// Source is where events come from.
+type Source struct {
+	Name     string
+	Kind     string // name of the provider
+	Provider provider.Source
+	MaxBody  int64
+	Dedupe   time.Duration
+	Answer   *provider.Answer // to accepted events, where configured; nil: the provider's or the gateway's
+}
+
+// Destination is a request to make.
+type Destination struct {
+	Name    string
+	URL     *expr.Template // each {…} is escaped for where it stands
+	Method  *expr.Template // default POST
+	Headers []Header
+	Body    *expr.Code // nil: the event's (or the route's transform's) body
+	Forward bool       // forward: original
+	Sign    []provider.Secret // Standard Webhooks, newest first; empty: unsigned
+
+	IdempotencyHeader string // default Idempotency-Key
+	Timeout           Timeouts
+	Retry             Retry
+	Concurrency       int // default 16
+	RenamedFrom       string
+}
+
+// Header is one header to send.
+type Header struct {
+	Name  string
+	Value *expr.Template
+}
+
+// Timeouts bound one attempt.
+type Timeouts struct {
+	Connect time.Duration // default 5 s
+	TLS     time.Duration // default 5 s
+	Header  time.Duration // from request written to response header; default: Whole
+	Whole   time.Duration // default 30 s
+}
+
+// Retry says when to try again and when to give up.
+type Retry struct {
+	For   time.Duration // give up after so long; default 75 h
+	Max   int           // give up after so many retries; default 10, 0 with an explicit "max: 0"
+	First time.Duration // first delay; default 5 s
+	Cap   time.Duration // longest delay; default 24 h
+}
+
+// Route sends the events of a source to a destination.
+type Route struct {
+	Name      string // default "FROM-TO"
+	From      string
+	Types     []string // globs; empty: all
+	When      *expr.Code
+	Transform *expr.Code
+	To        string
+}

@@ -1,0 +1,286 @@
+// Package lane drains the queues. A runner leases lanes (a shard of a system),
+// runs one queue for each destination in them, and so keeps a slow or dead
+// destination to itself: each queue has its own claims, workers and budget.
+//
+// What is in flight lives in the owner's memory only; the store learns of
+// outcomes. If the process dies, the next owner claims the same deliveries.
+package lane
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Store is what a runner needs of the store.
+type Store interface {
+	Acquire(ctx context.Context, node string, lanes []store.Lane, ttl time.Duration) ([]store.Lease, error)
+	Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
+	Release(ctx context.Context, leases []store.Lease) error
+	Claim(ctx context.Context, l store.Lease, c store.Claim) ([]store.Claimed, time.Time, error)
+	Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error)
+	Gates(ctx context.Context) ([]store.GateState, error)
+}
+
+// Target is a destination whose queue is to be drained.
+type Target struct {
+	Name        string // as the deliveries name it
+	Lane        store.Lane
+	Concurrency int // attempts in flight at a time
+}
+
+// Options are what a Runner works with. All are needed.
+type Options struct {
+	Store   Store
+	Node    string
+	Targets func() []Target // under the running configuration
+	// Deliver makes one attempt and says what comes next. It is called by many
+	// goroutines, returns soon after ctx ends, and does not panic. Lease and
+	// Delivery of the settlement are filled in by the runner.
+	Deliver func(ctx context.Context, c *store.Claimed) store.Settlement
+	Log     *slog.Logger
+	Now     func() time.Time
+	Drain   time.Duration // how long a stop waits for attempts in flight
+}
+
+const (
+	leaseTTL   = 15 * time.Second
+	leaseRenew = 3 * time.Second
+	pollEvery  = 5 * time.Second // safety net: wake-ups are what normally counts
+
+	settleBatch   = 256
+	settleBacklog = 1024
+)
+
+// Runner drains the queues of the lanes it holds.
+type Runner struct {
+	Options
+	settles chan settling
+	changed chan struct{} // configuration or gates changed
+
+	mu     sync.Mutex
+	lanes  map[store.Lane]*lane
+	queues map[string]*queue
+}
+
+// New makes a Runner; nothing happens before Run.
+func New(o Options) *Runner {
+	return &Runner{
+		Options: o,
+		settles: make(chan settling, settleBacklog),
+		changed: make(chan struct{}, 1),
+		lanes:   map[store.Lane]*lane{},
+		queues:  map[string]*queue{},
+	}
+}
+
+// Wake tells that deliveries for a destination may have fallen due. It does not
+// block, and costs little if the queue is awake already.
+func (r *Runner) Wake(destination string) {
+	r.mu.Lock()
+	q := r.queues[destination]
+	r.mu.Unlock()
+	if q != nil {
+		q.signal()
+	}
+}
+
+// Refresh tells that targets or gates have changed.
+func (r *Runner) Refresh() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends, then lets the attempts in flight end, for up to
+// Drain, records what came of them, and gives the lanes back.
+func (r *Runner) Run(ctx context.Context) error {
+	// Attempts outlive ctx: a clean stop waits for them.
+	work, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		r.settleAll(work)
+	}()
+
+	tick := time.NewTicker(leaseRenew)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		r.sync(ctx, work)
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case <-r.changed:
+		}
+	}
+	r.stop(abort)
+	close(r.settles)
+	<-settled
+	r.release(context.WithoutCancel(ctx))
+	return nil
+}
+
+// sync brings leases, queues and gates in line with the targets.
+func (r *Runner) sync(ctx, work context.Context) {
+	targets := r.Targets()
+	r.lease(ctx, work, targets)
+
+	gates, err := r.Store.Gates(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.Log.Warn("gates not read", "error", err)
+		}
+		return // nothing starts without knowing what a person has paused
+	}
+	gate := make(map[string]seawall.Gate, len(gates))
+	for _, g := range gates {
+		gate[g.Destination] = g.Gate
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wanted := make(map[string]bool, len(targets))
+	for _, t := range targets {
+		wanted[t.Name] = true
+		l := r.lanes[t.Lane]
+		if l == nil {
+			continue
+		}
+		q := r.queues[t.Name]
+		if q != nil && q.lane != l {
+			q.halt()
+			q = nil
+		}
+		if q == nil {
+			q = newQueue(r, l, t)
+			r.queues[t.Name] = q
+			q.setGate(gate[t.Name])
+			q.start()
+			continue
+		}
+		q.resize(t.Concurrency)
+		q.setGate(gate[t.Name])
+	}
+	for name, q := range r.queues {
+		if !wanted[name] {
+			q.halt()
+			delete(r.queues, name)
+		}
+	}
+}
+
+// lease renews what is held and acquires what is wanted.
+func (r *Runner) lease(ctx, work context.Context, targets []Target) {
+	r.mu.Lock()
+	held := make([]store.Lease, 0, len(r.lanes))
+	for _, l := range r.lanes {
+		held = append(held, l.current())
+	}
+	r.mu.Unlock()
+
+	var standing []store.Lease
+	if len(held) > 0 {
+		var err error
+		if standing, err = r.Store.Renew(ctx, held, leaseTTL); err != nil {
+			// The leases run out by themselves if this goes on.
+			if ctx.Err() == nil {
+				r.Log.Warn("leases not renewed", "error", err)
+			}
+			return
+		}
+	}
+	var missing []store.Lane
+	has := map[store.Lane]bool{}
+	for _, l := range standing {
+		has[l.Lane] = true
+	}
+	for _, t := range targets {
+		if !has[t.Lane] {
+			has[t.Lane] = true
+			missing = append(missing, t.Lane)
+		}
+	}
+	if len(missing) > 0 {
+		got, err := r.Store.Acquire(ctx, r.Node, missing, leaseTTL)
+		if err != nil && ctx.Err() == nil {
+			r.Log.Warn("lanes not acquired", "error", err)
+		}
+		standing = append(standing, got...)
+	}
+	r.hold(work, standing)
+}
+
+// hold makes the standing leases the lanes we own.
+func (r *Runner) hold(work context.Context, standing []store.Lease) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := map[store.Lane]bool{}
+	for _, s := range standing {
+		now[s.Lane] = true
+		l := r.lanes[s.Lane]
+		if l != nil && l.current().Token == s.Token && l.ctx.Err() == nil {
+			l.extend(s)
+			continue
+		}
+		if l != nil {
+			l.drop()
+		}
+		r.lanes[s.Lane] = newLane(work, s)
+	}
+	for k, l := range r.lanes {
+		if !now[k] {
+			l.drop()
+			delete(r.lanes, k)
+		}
+	}
+}
+
+// stop halts all queues and waits for their attempts, at most Drain.
+func (r *Runner) stop(abort context.CancelFunc) {
+	r.mu.Lock()
+	queues := slices.Collect(maps.Values(r.queues))
+	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, q := range queues {
+			q.halt()
+		}
+		for _, q := range queues {
+			q.workers.Wait()
+		}
+	}()
+	timer := time.NewTimer(r.Drain)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		r.Log.Warn("attempts still in flight were cut off", "after", r.Drain)
+		abort()
+		<-done
+	}
+}
+
+func (r *Runner) release(ctx context.Context) {
+	var leases []store.Lease
+	for _, l := range r.lanes {
+		leases = append(leases, l.current())
+		l.drop()
+	}
+	if len(leases) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := r.Store.Release(ctx, leases); err != nil {
+		r.Log.Warn("lanes not released", "error", err)
+	}
+}

@@ -1,0 +1,90 @@
+package lane
+
+import (
+	"context"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// settling is a settlement on its way to the store.
+type settling struct {
+	q *queue
+	s store.Settlement
+}
+
+// settleAll writes outcomes, as many as wait in one commit, until the channel is
+// closed and empty.
+func (r *Runner) settleAll(work context.Context) {
+	batch := make([]settling, 0, settleBatch)
+	ss := make([]store.Settlement, 0, settleBatch)
+	for first := range r.settles {
+		batch = append(batch[:0], first)
+		for len(batch) < settleBatch && len(r.settles) > 0 {
+			s, ok := <-r.settles
+			if !ok {
+				break
+			}
+			batch = append(batch, s)
+		}
+		ss = ss[:0]
+		for _, b := range batch {
+			ss = append(ss, b.s)
+		}
+		r.finish(batch, r.settle(work, ss))
+	}
+}
+
+// settle writes a batch. What was sent must be recorded: it goes on trying for
+// as long as the process may live. nil means that it was given up.
+func (r *Runner) settle(work context.Context, ss []store.Settlement) []store.Settled {
+	wait := 50 * time.Millisecond
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(work), 10*time.Second)
+		done, err := r.Store.Settle(ctx, ss)
+		cancel()
+		if err == nil {
+			if try > 1 {
+				r.Log.Info("outcomes recorded again", "tries", try)
+			}
+			return done
+		}
+		if try == 1 {
+			r.Log.Error("outcomes not recorded; trying on", "count", len(ss), "error", err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-work.Done():
+			timer.Stop()
+			if try > 3 {
+				r.Log.Error("outcomes lost: these deliveries will be tried again", "count", len(ss), "error", err)
+				return nil
+			}
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+// finish lets the queues go on.
+func (r *Runner) finish(batch []settling, done []store.Settled) {
+	woken := map[*queue]bool{}
+	for i, b := range batch {
+		b.q.mu.Lock()
+		delete(b.q.busy, b.s.Delivery)
+		// Wake the feeder if it stopped for want of room, or if the delivery
+		// waits for its next try.
+		wake := b.q.full || b.s.State == seawall.Pending
+		b.q.mu.Unlock()
+		if wake && !woken[b.q] {
+			woken[b.q] = true
+		}
+		if done != nil && done[i] == store.Fenced {
+			r.Log.Warn("lane lost: outcome not recorded", "delivery", b.s.Delivery.String(), "destination", b.q.name)
+		}
+	}
+	for q := range woken {
+		q.signal()
+	}
+}

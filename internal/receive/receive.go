@@ -1,0 +1,72 @@
+// Package receive takes webhooks in: it bounds what a stranger can make us hold,
+// verifies and identifies the request, plans and accepts its events, and only
+// then answers 2xx. Everything that it turns away gets a problem document
+// (RFC 9457) and leaves a visible arrival.
+package receive
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Current is the running configuration, as far as receiving needs it.
+type Current struct {
+	Config   *config.Config
+	Revision int64
+	Source   func(name string) *config.Source // nil if there is none
+	Plan     func(ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery)
+}
+
+// Store is where arrivals end up.
+type Store interface {
+	Accept(ctx context.Context, batch []store.Acceptance) ([]store.Accepted, error)
+	Refuse(ctx context.Context, a seawall.Arrival) error
+}
+
+// Metrics counts arrivals. Result is a verdict or, of a rejection, its reason;
+// source is "" where it is not one of ours.
+type Metrics interface {
+	Arrival(source, result string, took time.Duration)
+}
+
+// Options are what a Receiver works with. All are needed.
+type Options struct {
+	Current func() *Current
+	Store   Store
+	Wake    func(ds []seawall.Delivery) // tells that deliveries were accepted
+	Metrics Metrics
+	Log     *slog.Logger
+	Now     func() time.Time
+	Random  io.Reader // for event ids; must be safe for concurrent use
+}
+
+// Receiver is the handler of the public listener.
+type Receiver struct {
+	Options
+	requests atomic.Int64 // being received now
+	bytes    atomic.Int64 // of bodies held now
+	refusals chan seawall.Arrival
+}
+
+// acceptTimeout bounds the wait for a commit. Providers give up after 3 s at
+// the earliest; a commit that takes longer is better retried than waited for.
+const acceptTimeout = 10 * time.Second
+
+// New makes a Receiver. Run must run beside it.
+func New(o Options) *Receiver {
+	return &Receiver{Options: o, refusals: make(chan seawall.Arrival, 256)}
+}
+
+// ServeHTTP answers /in/{source}; anything else on the public listener is 404.
+func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{rc: rc, cur: rc.Current(), w: w, r: r, start: rc.Now()}
+	v.receive()
+}

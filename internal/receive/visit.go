@@ -1,0 +1,293 @@
+package receive
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/provider"
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/verify"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// visit is one request on its way through the room.
+type visit struct {
+	rc    *Receiver
+	cur   *Current
+	w     http.ResponseWriter
+	r     *http.Request
+	start time.Time
+
+	source *config.Source
+	req    *provider.Request
+	proof  string
+}
+
+// receive states the first half of an event's path: bound, verify, identify,
+// plan, accept, answer.
+func (v *visit) receive() {
+	if !v.find() || !v.allowed() {
+		return
+	}
+	release, ok := v.read()
+	defer release()
+	if !ok || v.handshake() || !v.verify() {
+		return
+	}
+	items, problem := v.identify()
+	if len(items) == 0 {
+		v.empty()
+		return
+	}
+	v.accept(items, problem)
+}
+
+// find looks up the source that the path names.
+func (v *visit) find() bool {
+	name, ok := strings.CutPrefix(v.r.URL.Path, "/in/")
+	if ok {
+		name = strings.TrimSuffix(name, "/")
+		v.source = v.cur.Source(name)
+	}
+	if v.source == nil {
+		v.refuse(refusal{http.StatusNotFound, "unknown_source", "there is no source at this address",
+			"no source is named " + quote(name) + "; webhooks go to /in/SOURCE"})
+		return false
+	}
+	return true
+}
+
+// allowed checks what the headers alone can tell.
+func (v *visit) allowed() bool {
+	t := v.source.Provider.Traits()
+	methods := t.Methods
+	if methods == nil {
+		methods = []string{http.MethodPost}
+	}
+	if !slices.Contains(methods, v.r.Method) {
+		v.w.Header().Set("Allow", strings.Join(methods, ", "))
+		v.refuse(refusal{http.StatusMethodNotAllowed, "method_not_allowed",
+			"this source does not take " + quote(v.r.Method) + " requests", ""})
+		return false
+	}
+	if enc := v.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		v.w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
+		v.refuse(refusal{http.StatusUnsupportedMediaType, "content_encoding",
+			"send the body without content encoding", "Content-Encoding: " + quote(enc)})
+		return false
+	}
+	if len(t.ContentType) > 0 && v.r.Method == http.MethodPost {
+		media, _, err := mime.ParseMediaType(v.r.Header.Get("Content-Type"))
+		if err != nil || !slices.Contains(t.ContentType, media) {
+			v.refuse(refusal{http.StatusUnsupportedMediaType, "content_type",
+				"this source takes " + strings.Join(t.ContentType, " or "), "Content-Type: " + quote(v.r.Header.Get("Content-Type"))})
+			return false
+		}
+	}
+	return true
+}
+
+// read takes in the body within the bounds of the source and of the process.
+// release gives the held bytes back and must be called in any case.
+func (v *visit) read() (release func(), ok bool) {
+	limit := v.source.MaxBody
+	if v.r.ContentLength > limit {
+		v.tooLarge(limit)
+		return func() {}, false
+	}
+	hold := v.r.ContentLength
+	if hold < 0 {
+		hold = limit // a sender that does not say is counted at the most it may send
+	}
+	if !v.rc.admit(hold, v.cur.Config.Limits) {
+		v.busy("too much is being received at once")
+		return func() {}, false
+	}
+	release = func() { v.rc.leave(hold) }
+
+	body, err := readBody(http.MaxBytesReader(v.w, v.r.Body, limit), v.r.ContentLength)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		v.tooLarge(limit)
+		return release, false
+	case err != nil:
+		v.refuse(refusal{http.StatusBadRequest, "body_cut_off", "the body did not arrive whole", err.Error()})
+		return release, false
+	}
+	v.req = &provider.Request{
+		Method: v.r.Method, URL: publicURL(v.r, v.cur.Config), Header: v.r.Header, Body: body, Now: v.start,
+	}
+	return release, true
+}
+
+func readBody(r io.Reader, size int64) ([]byte, error) {
+	if size < 0 {
+		return io.ReadAll(r)
+	}
+	body := make([]byte, size)
+	_, err := io.ReadFull(r, body)
+	return body, err
+}
+
+func (v *visit) tooLarge(limit int64) {
+	v.w.Header().Set("Connection", "close")
+	v.refuse(refusal{http.StatusRequestEntityTooLarge, "body_too_large",
+		"the body is larger than this source takes", "the bound is " + size(limit) + "; raise it with the source's body: key"})
+}
+
+// handshake answers a challenge; it tells whether the request was one.
+func (v *visit) handshake() bool {
+	a, ok, err := v.source.Provider.Handshake(v.r.Context(), v.req)
+	switch {
+	case err != nil:
+		v.unverified(err)
+		return true
+	case ok:
+		v.answer(a)
+		v.note(seawall.Handshake, "challenge", "", a.Status)
+	}
+	return ok
+}
+
+func (v *visit) verify() bool {
+	proof, err := v.source.Provider.Verify(v.r.Context(), v.req)
+	if err != nil {
+		v.unverified(err)
+		return false
+	}
+	v.proof = proof
+	return true
+}
+
+// unverified answers a request that failed verification, saying no more than
+// its sender can see for himself.
+func (v *visit) unverified(err error) {
+	var e *verify.Error
+	if !errors.As(err, &e) {
+		e = verify.Errorf(verify.Unavailable, "%v", err)
+	}
+	if e.Reason == verify.Unavailable {
+		v.w.Header().Set("Retry-After", "10")
+		v.refuse(refusal{http.StatusServiceUnavailable, string(e.Reason), "the signature cannot be checked at this moment", e.Detail})
+		return
+	}
+	status := v.source.Provider.Traits().RejectWith
+	if status == 0 {
+		status = http.StatusUnauthorized
+	}
+	v.refuse(refusal{status, string(e.Reason), told(e.Reason), e.Detail})
+}
+
+// told is what the sender of an unverified request is told.
+func told(r verify.Reason) string {
+	switch r {
+	case verify.HeaderMissing:
+		return "the request is not signed the way this source expects"
+	case verify.HeaderMalformed, verify.HeaderRepeated:
+		return "the signature header cannot be read"
+	case verify.TimestampOld, verify.TimestampFuture:
+		return "the signed time is too far from ours"
+	case verify.BodyUnreadable:
+		return "the body cannot be read the way this source signs it"
+	default:
+		return "the signature or credential does not match"
+	}
+}
+
+// identify finds the events in the request. A payload that makes the provider's
+// code fail is kept whole, as one event, rather than lost.
+func (v *visit) identify() (items []provider.Item, problem string) {
+	defer func() {
+		if p := recover(); p != nil {
+			v.rc.Log.Error("identify panicked", "source", v.source.Name, "panic", p)
+			sum := sha256.Sum256(v.req.Body)
+			items = []provider.Item{{ID: "sha256:" + hex.EncodeToString(sum[:16]), Derived: true}}
+			problem = "the payload made the provider's reader fail"
+		}
+	}()
+	return v.source.Provider.Identify(v.req)
+}
+
+// empty answers a verified request without events: a heartbeat, a test button.
+func (v *visit) empty() {
+	a := v.accepted()
+	if a == nil {
+		a = &provider.Answer{Status: http.StatusOK, Body: []byte("{\"events\":[]}\n")}
+	}
+	v.answer(a)
+	v.note(seawall.Handshake, "no_events", "", a.Status)
+}
+
+// accept makes the events durable, then acknowledges them.
+func (v *visit) accept(items []provider.Item, problem string) {
+	batch := make([]store.Acceptance, len(items))
+	for i := range items {
+		batch[i] = v.acceptance(&items[i], problem)
+	}
+	// What has been verified is accepted even if the sender hangs up meanwhile:
+	// his next try is then recognised as a duplicate.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), acceptTimeout)
+	defer cancel()
+	done, err := v.rc.Store.Accept(ctx, batch)
+	if err != nil {
+		v.rc.Log.Warn("accept refused", "source", v.source.Name, "error", err)
+		v.busy("the events cannot be stored at this moment")
+		return
+	}
+	for i := range done {
+		if done[i].Verdict == seawall.New && len(batch[i].Deliveries) > 0 {
+			v.rc.Wake(batch[i].Deliveries)
+		}
+	}
+	if a := v.accepted(); a != nil {
+		v.answer(a)
+	} else {
+		v.acknowledge(done)
+	}
+	took := v.rc.Now().Sub(v.start)
+	for i := range done {
+		v.rc.Metrics.Arrival(v.source.Name, done[i].Verdict.String(), took)
+	}
+}
+
+// acceptance builds an event from an item, and plans it.
+func (v *visit) acceptance(it *provider.Item, problem string) store.Acceptance {
+	body := it.Body
+	if body == nil {
+		body = v.req.Body
+	}
+	ev := &seawall.Event{
+		ID: seawall.NewEventID(v.start, v.rc.Random), Source: v.source.Name,
+		SourceID: it.ID, Derived: it.Derived, Keyless: it.Keyless,
+		Type: it.Type, Entity: it.Entity, Version: it.Version, OccurredAt: it.OccurredAt, ReceivedAt: v.start,
+		Method: v.r.Method, URL: v.safeURL(), Headers: v.safeHeaders(), Body: body,
+		Remote: remote(v.r, v.cur.Config), Proof: v.proof, Revision: v.cur.Revision,
+	}
+	var ds []seawall.Delivery
+	ev.Routing, ev.Decisions, ds = v.cur.Plan(ev, v.start)
+	if problem != "" {
+		ev.Decisions = append(ev.Decisions, seawall.Decision{Why: "identify: " + problem, Error: true})
+	}
+	sum := sha256.Sum256(body)
+	return store.Acceptance{
+		Event: ev, BodyHash: [16]byte(sum[:16]), Expires: v.start.Add(v.source.Dedupe), Deliveries: ds,
+	}
+}
+
+// accepted is the answer that the source's configuration or its provider wants.
+func (v *visit) accepted() *provider.Answer {
+	if v.source.Answer != nil {
+		return v.source.Answer
+	}
+	return v.source.Provider.Accepted(v.req)
+}
