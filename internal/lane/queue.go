@@ -26,8 +26,8 @@ type queue struct {
 	awake   chan struct{}
 	halted  chan struct{}
 	once    sync.Once
-	work    chan store.Claimed
 	workers sync.WaitGroup
+	before  *queue // the one this replaces: its attempts end before ours begin
 
 	gate        atomic.Uint32
 	concurrency atomic.Int32
@@ -35,17 +35,18 @@ type queue struct {
 
 	mu      sync.Mutex
 	busy    map[seawall.DeliveryID]struct{} // claimed and not yet settled
-	working int
-	full    bool // the last claim took all it asked for: there may be more
+	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
+	working int                             // workers running
+	full    bool                            // the store may hold more that is due
 }
 
-func newQueue(r *Runner, l *lane, t Target) *queue {
+func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
 	q := &queue{
-		r: r, lane: l, name: t.Name,
+		r: r, lane: l, name: t.Name, before: before,
 		awake:  make(chan struct{}, 1),
 		halted: make(chan struct{}),
-		work:   make(chan store.Claimed, maxConcurrency*ahead),
 		busy:   map[seawall.DeliveryID]struct{}{},
+		full:   true,
 	}
 	q.resize(t.Concurrency)
 	return q
@@ -86,10 +87,23 @@ func (q *queue) stopped() bool {
 }
 
 func (q *queue) start() {
-	q.workers.Add(1)
-	go func() {
-		defer q.workers.Done()
+	q.spawn(func() {
+		if q.before != nil {
+			q.before.workers.Wait()
+			q.before = nil
+		}
 		q.feed()
+	})
+}
+
+// spawn runs f as one of the queue's goroutines, which a stop waits for.
+func (q *queue) spawn(f func()) {
+	q.workers.Add(1)
+	q.r.workers.Add(1)
+	go func() {
+		defer q.r.workers.Done()
+		defer q.workers.Done()
+		f()
 	}()
 }
 
@@ -113,7 +127,7 @@ func (q *queue) feed() {
 // claim takes what is due into hand, as far as there is room, and returns how
 // long to sleep unless woken.
 func (q *queue) claim() time.Duration {
-	want := int(q.concurrency.Load()) * ahead
+	want := q.capacity()
 	q.mu.Lock()
 	held := len(q.busy)
 	room := want - held
@@ -144,6 +158,9 @@ func (q *queue) claim() time.Duration {
 	return min(max(next.Sub(now), time.Millisecond), pollEvery)
 }
 
+// capacity is how many deliveries the queue may hold in hand.
+func (q *queue) capacity() int { return int(q.concurrency.Load()) * ahead }
+
 func (q *queue) isBusy(id seawall.DeliveryID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -154,48 +171,47 @@ func (q *queue) isBusy(id seawall.DeliveryID) bool {
 // take puts claimed deliveries into hand and sees that there are workers.
 func (q *queue) take(claimed []store.Claimed, full bool) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.full = full
 	for _, c := range claimed {
 		q.busy[c.Delivery.ID] = struct{}{}
 		q.bytes.Add(int64(len(c.Event.Body)))
 	}
-	start := min(int(q.concurrency.Load())-q.working, len(claimed))
-	start = max(start, 0)
-	q.working += start
-	q.workers.Add(start)
-	q.mu.Unlock()
-	for _, c := range claimed {
-		q.work <- c // has room for all that a queue may hold in hand
-	}
-	for range start {
-		go q.run()
+	q.hold(claimed...)
+}
+
+// hold appends to what is in hand; the caller has the lock.
+func (q *queue) hold(cs ...store.Claimed) {
+	q.hand = append(q.hand, cs...)
+	for q.working < min(int(q.concurrency.Load()), len(q.hand)) {
+		q.working++
+		q.spawn(q.run)
 	}
 }
 
 // run works until nothing is in hand.
 func (q *queue) run() {
-	defer q.workers.Done()
 	for {
-		select {
-		case c := <-q.work:
-			q.attempt(c)
-		default:
-			if q.rest() {
-				return
-			}
+		c, ok := q.next()
+		if !ok {
+			return
 		}
+		q.attempt(c)
 	}
 }
 
-// rest ends a worker, unless work came in while it made up its mind.
-func (q *queue) rest() bool {
+// next takes a delivery out of hand; a worker that finds none, or is one too
+// many, ends.
+func (q *queue) next() (c store.Claimed, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.work) > 0 && q.working <= int(q.concurrency.Load()) {
-		return false
+	if len(q.hand) == 0 || q.working > int(q.concurrency.Load()) {
+		q.working--
+		return c, false
 	}
-	q.working--
-	return true
+	c, q.hand[0] = q.hand[0], store.Claimed{}
+	q.hand = q.hand[1:]
+	return c, true
 }
 
 // attempt tries one delivery and passes on what came of it.

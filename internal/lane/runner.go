@@ -9,8 +9,6 @@ package lane
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +61,8 @@ type Runner struct {
 	Options
 	settles chan settling
 	changed chan struct{} // configuration or gates changed
+
+	workers sync.WaitGroup // of all queues, halted ones too
 
 	mu     sync.Mutex
 	lanes  map[store.Lane]*lane
@@ -121,7 +121,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		case <-r.changed:
 		}
 	}
-	r.stop(abort)
+	r.stop(work, abort)
 	close(r.settles)
 	<-settled
 	r.release(context.WithoutCancel(ctx))
@@ -155,12 +155,11 @@ func (r *Runner) sync(ctx, work context.Context) {
 			continue
 		}
 		q := r.queues[t.Name]
-		if q != nil && q.lane != l {
-			q.halt()
-			q = nil
-		}
-		if q == nil {
-			q = newQueue(r, l, t)
+		if q == nil || q.lane != l {
+			if q != nil {
+				q.halt()
+			}
+			q = newQueue(r, l, t, q)
 			r.queues[t.Name] = q
 			q.setGate(gate[t.Name])
 			q.start()
@@ -179,23 +178,9 @@ func (r *Runner) sync(ctx, work context.Context) {
 
 // lease renews what is held and acquires what is wanted.
 func (r *Runner) lease(ctx, work context.Context, targets []Target) {
-	r.mu.Lock()
-	held := make([]store.Lease, 0, len(r.lanes))
-	for _, l := range r.lanes {
-		held = append(held, l.current())
-	}
-	r.mu.Unlock()
-
-	var standing []store.Lease
-	if len(held) > 0 {
-		var err error
-		if standing, err = r.Store.Renew(ctx, held, leaseTTL); err != nil {
-			// The leases run out by themselves if this goes on.
-			if ctx.Err() == nil {
-				r.Log.Warn("leases not renewed", "error", err)
-			}
-			return
-		}
+	standing, ok := r.renew(ctx)
+	if !ok {
+		return
 	}
 	var missing []store.Lane
 	has := map[store.Lane]bool{}
@@ -216,6 +201,28 @@ func (r *Runner) lease(ctx, work context.Context, targets []Target) {
 		standing = append(standing, got...)
 	}
 	r.hold(work, standing)
+}
+
+// renew extends the leases held. If the store cannot be reached they run out by
+// themselves.
+func (r *Runner) renew(ctx context.Context) (standing []store.Lease, ok bool) {
+	r.mu.Lock()
+	held := make([]store.Lease, 0, len(r.lanes))
+	for _, l := range r.lanes {
+		held = append(held, l.current())
+	}
+	r.mu.Unlock()
+	if len(held) == 0 {
+		return nil, true
+	}
+	standing, err := r.Store.Renew(ctx, held, leaseTTL)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.Log.Warn("leases not renewed", "error", err)
+		}
+		return nil, false
+	}
+	return standing, true
 }
 
 // hold makes the standing leases the lanes we own.
@@ -243,29 +250,37 @@ func (r *Runner) hold(work context.Context, standing []store.Lease) {
 	}
 }
 
-// stop halts all queues and waits for their attempts, at most Drain.
-func (r *Runner) stop(abort context.CancelFunc) {
+// stop halts all queues and waits for their attempts, at most Drain. The leases
+// are kept alive meanwhile.
+func (r *Runner) stop(work context.Context, abort context.CancelFunc) {
 	r.mu.Lock()
-	queues := slices.Collect(maps.Values(r.queues))
+	for _, q := range r.queues {
+		q.halt()
+	}
 	r.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, q := range queues {
-			q.halt()
-		}
-		for _, q := range queues {
-			q.workers.Wait()
-		}
+		r.workers.Wait()
 	}()
 	timer := time.NewTimer(r.Drain)
 	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		r.Log.Warn("attempts still in flight were cut off", "after", r.Drain)
-		abort()
-		<-done
+	tick := time.NewTicker(leaseRenew)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			if standing, ok := r.renew(work); ok {
+				r.hold(work, standing)
+			}
+		case <-timer.C:
+			r.Log.Warn("attempts still in flight are cut off", "after", r.Drain)
+			abort()
+			<-done
+			return
+		}
 	}
 }
 

@@ -41,7 +41,9 @@ type Metrics interface {
 type Options struct {
 	Current func() *Current
 	Store   Store
-	Wake    func(ds []seawall.Delivery) // tells that deliveries were accepted
+	// Reserve tells the queues what is about to be accepted, and accepted what
+	// became of it: nil if the batch failed.
+	Reserve func(batch []store.Acceptance) (accepted func(done []store.Accepted))
 	Metrics Metrics
 	Log     *slog.Logger
 	Now     func() time.Time

@@ -238,16 +238,13 @@ func (v *visit) accept(items []provider.Item, problem string) {
 	// his next try is then recognised as a duplicate.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), acceptTimeout)
 	defer cancel()
+	accepted := v.rc.Reserve(batch)
 	done, err := v.rc.Store.Accept(ctx, batch)
+	accepted(done)
 	if err != nil {
 		v.rc.Log.Warn("accept refused", "source", v.source.Name, "error", err)
 		v.busy("the events cannot be stored at this moment")
 		return
-	}
-	for i := range done {
-		if done[i].Verdict == seawall.New && len(batch[i].Deliveries) > 0 {
-			v.rc.Wake(batch[i].Deliveries)
-		}
 	}
 	if a := v.accepted(); a != nil {
 		v.answer(a)
