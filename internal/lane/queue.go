@@ -151,7 +151,7 @@ func (q *queue) claim() time.Duration {
 		}
 		return time.Second
 	}
-	q.take(claimed, len(claimed) == room)
+	q.take(claimed, len(claimed) == room || !next.IsZero() && !next.After(now))
 	if next.IsZero() {
 		return pollEvery
 	}
@@ -182,6 +182,9 @@ func (q *queue) take(claimed []store.Claimed, full bool) {
 
 // hold appends to what is in hand; the caller has the lock.
 func (q *queue) hold(cs ...store.Claimed) {
+	if q.stopped() {
+		return // they are pending still; the next owner claims them
+	}
 	q.hand = append(q.hand, cs...)
 	for q.working < min(int(q.concurrency.Load()), len(q.hand)) {
 		q.working++
