@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,14 +175,18 @@ func delivered(context.Context, *store.Claimed) store.Settlement {
 
 // start runs a runner over targets of concurrency 2; stop ends it and waits.
 func start(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, names ...string) (r *Runner, stop func()) {
+	return startWith(m, deliver, func() (ts []Target) {
+		for _, n := range names {
+			ts = append(ts, Target{Name: n, Lane: store.Lane{System: n}, Concurrency: 2})
+		}
+		return ts
+	})
+}
+
+func startWith(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, targets func() []Target) (r *Runner, stop func()) {
 	r = New(Options{
-		Store: m, Node: "n1", Deliver: deliver, Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second,
-		Targets: func() (ts []Target) {
-			for _, n := range names {
-				ts = append(ts, Target{Name: n, Lane: store.Lane{System: n}, Concurrency: 2})
-			}
-			return ts
-		},
+		Store: m, Node: "n1", Deliver: deliver, Targets: targets,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -383,6 +388,7 @@ func TestG4_LostLeaseCutsOffAttempts(t *testing.T) {
 		}
 		m.mu.Unlock()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if cut == 0 || cut > leaseTTL {
 			t.Errorf("cut off after %v, want within the lease of %v", cut, leaseTTL)
 		}
@@ -479,12 +485,16 @@ func TestReservationOfADuplicateIsDropped(t *testing.T) {
 func TestRemovedTargetIsHalted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		names := []string{"a", "b"}
-		r, stop := start(m, delivered, names...)
+		var removed atomic.Bool
+		r, stop := startWith(m, delivered, func() []Target {
+			ts := []Target{{Name: "b", Lane: store.Lane{System: "b"}, Concurrency: 1}}
+			if !removed.Load() {
+				ts = append(ts, Target{Name: "a", Lane: store.Lane{System: "a"}, Concurrency: 1})
+			}
+			return ts
+		})
 		synctest.Wait()
-		r.mu.Lock()
-		r.Targets = func() []Target { return []Target{{Name: "b", Lane: store.Lane{System: "b"}, Concurrency: 1}} }
-		r.mu.Unlock()
+		removed.Store(true)
 		r.Refresh()
 		synctest.Wait()
 		m.add("a", 1)
