@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/seawall-dev/seawall/test/load"
 )
 
 const (
@@ -53,7 +55,7 @@ func contenders(o options, dir string) ([]contender, error) {
 				"-forward", "http://"+sink+"/", "-workers", strconv.Itoa(o.workers)), nil
 		}},
 		{"seawall", func(dir, listen, sink string) (*exec.Cmd, error) {
-			admin, err := freeAddr()
+			admin, err := load.FreeAddr()
 			if err != nil {
 				return nil, err
 			}
@@ -100,7 +102,7 @@ func build(binary, pkg string) error {
 // start runs c under the wrapper, if there is one, and waits until it takes
 // connections.
 func start(c contender, dir, sink string, wrapper ...string) (*server, error) {
-	listen, err := freeAddr()
+	listen, err := load.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -212,13 +214,4 @@ func (s *server) peak() (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/%d/status: no VmHWM", s.pid)
-}
-
-func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }
