@@ -1,0 +1,187 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+const (
+	configOriginal = "original"
+	skipped        = "skipped" // the reason that lets what waits behind go on
+)
+
+// deliveryPath is an operation on one delivery.
+type deliveryPath struct {
+	ID string `path:"id" maxLength:"64" example:"dlv_01kbxw0000000000000000r001"`
+}
+
+// delivery returns the delivery that the path names.
+func (s *server) delivery(ctx context.Context, p deliveryPath) (*seawall.Delivery, error) {
+	id, err := seawall.ParseDeliveryID(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.Store.Delivery(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("delivery %s: %w", id, err)
+	}
+	return d, nil
+}
+
+func (s *server) registerDeliveries(doc huma.API) {
+	const tag = "deliveries"
+	handle(s, doc, op("list-deliveries", http.MethodGet, "/deliveries", tag, "List deliveries", "Newest event first."), s.listDeliveries)
+	handle(s, doc, op("get-delivery", http.MethodGet, "/deliveries/{id}", tag, "A delivery with its attempts", ""), s.getDelivery)
+	handle(s, doc, op("list-attempts", http.MethodGet, "/deliveries/{id}/attempts", tag, "The attempts of a delivery",
+		"First to last, with what was sent and what came back."), s.attempts)
+	handle(s, doc, op("replay-delivery", http.MethodPost, "/deliveries/{id}/replay", tag, "Send a finished delivery again",
+		"The same delivery under the same id. One that is already waiting is left as it is."), s.replayOne)
+	handle(s, doc, op("cancel-delivery", http.MethodPost, "/deliveries/{id}/cancel", tag, "End an unfinished delivery", ""), s.cancelOne)
+	handle(s, doc, op("skip-delivery", http.MethodPost, "/deliveries/{id}/skip", tag, "Skip an unfinished delivery",
+		"Ends it as canceled with the reason \"skipped\", so that what waits behind it goes on."), s.skip)
+}
+
+func (s *server) listDeliveries(ctx context.Context, in *DeliveryQuery) (*answer[Page[Delivery]], error) {
+	f, err := s.deliveryFilter(Filter{State: in.State, Source: in.Source, Type: in.Type, Destination: in.Destination,
+		Route: in.Route, Entity: in.Entity, Since: in.Since, Until: in.Until})
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.Store.ListDeliveries(ctx, f, in.page())
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", err)
+	}
+	return page(l, formDelivery), nil
+}
+
+func (s *server) deliveryFilter(q Filter) (f store.DeliveryFilter, err error) {
+	f = store.DeliveryFilter{Source: q.Source, Type: q.Type, Destination: q.Destination, Route: q.Route, Entity: q.Entity}
+	if q.State != "" {
+		state, err := seawall.ParseState(q.State)
+		if err != nil {
+			return f, err
+		}
+		f.State = &state
+	}
+	if f.Since, err = back("since", q.Since, s.Now()); err != nil {
+		return f, err
+	}
+	f.Until, err = back("until", q.Until, s.Now())
+	return f, err
+}
+
+func (s *server) getDelivery(ctx context.Context, in *deliveryPath) (*answer[Traced], error) {
+	d, err := s.delivery(ctx, *in)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.traced(ctx, *d)
+	return &answer[Traced]{t}, err
+}
+
+func (s *server) attempts(ctx context.Context, in *deliveryPath) (*answer[Page[Attempt]], error) {
+	d, err := s.delivery(ctx, *in)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.traced(ctx, *d)
+	return whole(t.Tries), err
+}
+
+func (s *server) replayOne(ctx context.Context, in *struct {
+	deliveryPath
+	Body *ReplayOne
+}) (*answer[Delivery], error) {
+	d, err := s.delivery(ctx, in.deliveryPath)
+	if err != nil {
+		return nil, err
+	}
+	var how ReplayOne
+	if in.Body != nil {
+		how = *in.Body
+	}
+	o := how.options(s.Now())
+	ds, err := s.Store.Replay(ctx, []seawall.DeliveryID{d.ID}, o, s.action(ctx, "replay", d.ID.String(), how.detail()))
+	if err != nil {
+		return nil, fmt.Errorf("replay %s: %w", d.ID, err)
+	}
+	if len(ds) == 0 { // it is waiting already
+		return s.again(ctx, d.ID)
+	}
+	s.wake(ds)
+	return &answer[Delivery]{formDelivery(ds[0])}, nil
+}
+
+func (s *server) cancelOne(ctx context.Context, in *struct {
+	deliveryPath
+	Body *Reason
+}) (*answer[Delivery], error) {
+	reason := ""
+	if in.Body != nil {
+		reason = in.Body.Reason
+	}
+	return s.end(ctx, in.deliveryPath, "cancel", canceledBy(ctx, reason), reason)
+}
+
+func (s *server) skip(ctx context.Context, in *deliveryPath) (*answer[Delivery], error) {
+	return s.end(ctx, *in, "skip", skipped, "")
+}
+
+// canceledBy is the reason of a canceled delivery: by whom, and why if told.
+func canceledBy(ctx context.Context, reason string) string {
+	if reason == "" {
+		return "by " + by(ctx)
+	}
+	return "by " + by(ctx) + ": " + reason
+}
+
+// end cancels one delivery. One that is canceled already is left as it is; one
+// that ended otherwise is a conflict.
+func (s *server) end(ctx context.Context, p deliveryPath, what, reason, told string) (*answer[Delivery], error) {
+	d, err := s.delivery(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	a := s.action(ctx, what, d.ID.String(), detail("reason", told))
+	ended, err := s.Store.Cancel(ctx, []seawall.DeliveryID{d.ID}, reason, a)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", what, d.ID, err)
+	}
+	now, err := s.again(ctx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(ended) == 0 && now.Body.State != seawall.Canceled.String() {
+		return nil, seawall.Errorf(seawall.ErrConflict, "%s cannot be ended: it is %s", d.ID, now.Body.State)
+	}
+	s.Gateway.Wake(d.Destination)
+	return now, nil
+}
+
+func (s *server) again(ctx context.Context, id seawall.DeliveryID) (*answer[Delivery], error) {
+	d, err := s.Store.Delivery(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("delivery %s: %w", id, err)
+	}
+	return &answer[Delivery]{formDelivery(*d)}, nil
+}
+
+// detail makes an action's detail of keys and values, without empty values.
+func detail(pairs ...string) map[string]string {
+	out := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			out[pairs[i]] = pairs[i+1]
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}

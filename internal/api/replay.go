@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+func (r ReplayOne) options(at time.Time) store.ReplayOptions {
+	return store.ReplayOptions{At: at, Pin: r.Config == configOriginal, NewID: r.NewID}
+}
+
+// detail is what the record of a replay says of how.
+func (r ReplayOne) detail() map[string]string {
+	newID := ""
+	if r.NewID {
+		newID = "true"
+	}
+	return detail("config", r.Config, "new_id", newID)
+}
+
+func (s *server) replayMany(ctx context.Context, in *struct{ Body ReplayRequest }) (*answer[ReplayResult], error) {
+	r := in.Body
+	every, err := interval(r.Rate)
+	if err != nil {
+		return nil, err
+	}
+	ids, f, at, err := s.choose(r.IDs, r.Filter, r.All, r.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	if f.State == nil {
+		dead := seawall.Dead
+		f.State = &dead
+	}
+	if !f.State.Final() {
+		return nil, seawall.Errorf(seawall.ErrInvalid, "a delivery that is %s cannot be replayed: it has not ended", f.State).
+			WithHint("one of: delivered, dead, superseded, canceled")
+	}
+	if at.Due.Before(s.Now()) {
+		at.Due = s.Now()
+	}
+	run := replaying{s: s, r: &r, every: every, due: at.Due, out: ReplayResult{DryRun: r.DryRun}}
+	if ids != nil {
+		if ids, err = s.inState(ctx, ids, true); err != nil {
+			return nil, err
+		}
+		for chunk := range slices.Chunk(ids, manyChunk) {
+			if err := run.chunk(ctx, chunk); err != nil {
+				return nil, err
+			}
+		}
+		return &answer[ReplayResult]{run.out}, nil
+	}
+	start := s.Now()
+	for {
+		ids, next, err := s.Store.Matching(ctx, f, store.Page{Cursor: at.Cursor, Limit: manyChunk})
+		if err != nil {
+			return nil, fmt.Errorf("replay: %w", err)
+		}
+		if err := run.chunk(ctx, ids); err != nil {
+			return nil, err
+		}
+		if next == "" {
+			break
+		}
+		at.Cursor, at.Due = next, run.due
+		if s.Now().Sub(start) >= manyTime {
+			run.out.Next = at.String()
+			break
+		}
+	}
+	return &answer[ReplayResult]{run.out}, nil
+}
+
+// replaying is an order to replay many, being carried out.
+type replaying struct {
+	s     *server
+	r     *ReplayRequest
+	every time.Duration
+	due   time.Time // of the next one
+	out   ReplayResult
+}
+
+func (p *replaying) chunk(ctx context.Context, ids []seawall.DeliveryID) error {
+	p.out.Matched += len(ids)
+	if p.r.DryRun || len(ids) == 0 {
+		return nil
+	}
+	o := p.r.options(p.due)
+	o.Every = p.every
+	a := p.s.action(ctx, "replay", "", manyDetail(p.r.Filter, len(ids), p.r.detail(), detail("rate", p.r.Rate)))
+	ds, err := p.s.Store.Replay(ctx, ids, o, a)
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	p.out.Replayed += len(ds)
+	p.due = p.due.Add(time.Duration(len(ds)) * p.every)
+	p.s.wake(ds)
+	return nil
+}

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// timeline tells the story in lines, oldest first. It is the one place that
+// words it: command line and console show it as it is.
+func timeline(s *Story, now time.Time) []Incident {
+	out := beginning(&s.Event)
+	for i, a := range s.Arrivals {
+		in := Incident{At: a.At, Kind: a.Verdict, Text: "arrived again from " + a.Remote}
+		if a.Verdict == seawall.Conflict.String() {
+			in.Text += " with another body under the same id: the first one stands"
+			in.Bad = true
+		}
+		if more := s.Duplicates + s.Conflicts - len(s.Arrivals); i == len(s.Arrivals)-1 && more > 0 {
+			in.Text += fmt.Sprintf(", and %d times more (counted only)", more)
+		}
+		out = append(out, in)
+	}
+	for _, d := range s.Deliveries {
+		out = append(out, lifeOf(&d, now)...)
+	}
+	for _, a := range s.Actions {
+		out = append(out, Incident{At: a.At, Kind: "action", Text: wordAction(a), Delivery: deliveryOf(a)})
+	}
+	slices.SortStableFunc(out, func(a, b Incident) int { return a.At.Compare(b.At) })
+	return out
+}
+
+// beginning is what happened before the event was acknowledged.
+func beginning(e *Event) []Incident {
+	at := e.ReceivedAt
+	text := fmt.Sprintf("%d bytes", e.BodySize)
+	if e.Method != "" {
+		text = fmt.Sprintf("%s %s, %s", e.Method, e.URL, text)
+	}
+	if e.Remote != "" {
+		text += " from " + e.Remote
+	}
+	if e.Cause != "" {
+		text += ", as an outcome of " + e.Cause
+	}
+	out := []Incident{{At: at, Kind: "arrived", Text: text}}
+	if e.Proof != "" {
+		out = append(out, Incident{At: at, Kind: "verified", Text: e.Proof})
+	}
+	out = append(out, Incident{At: at, Kind: "identified", Text: identity(e)})
+	for _, d := range e.Decisions {
+		in := Incident{At: at, Kind: "decision", Text: fmt.Sprintf("route %s does not match", d.Route), Bad: d.Error}
+		switch {
+		case d.Error:
+			in.Text = fmt.Sprintf("route %s could not decide", d.Route)
+		case d.Matched:
+			in.Text = fmt.Sprintf("route %s matches", d.Route)
+		}
+		if d.Why != "" {
+			in.Text += ": " + d.Why
+		}
+		out = append(out, in)
+	}
+	if e.Routing == seawall.Unmatched.String() {
+		out = append(out, Incident{At: at, Kind: "decision", Text: "no route wants it: it is kept, and goes nowhere", Bad: true})
+	}
+	return out
+}
+
+func identity(e *Event) string {
+	parts := []string{cmp.Or(e.Type, "no type")}
+	switch {
+	case e.Keyless:
+		parts = append(parts, "no id: never a duplicate")
+	case e.Derived:
+		parts = append(parts, "no id: recognised by its content")
+	case e.SourceID != "":
+		parts = append(parts, "id "+e.SourceID)
+	}
+	if e.Entity != "" {
+		parts = append(parts, "entity "+e.Entity)
+	}
+	if e.Version != "" {
+		parts = append(parts, "version "+e.Version)
+	}
+	if !e.OccurredAt.IsZero() {
+		parts = append(parts, fmt.Sprintf("happened %s before it arrived", brief(e.ReceivedAt.Sub(e.OccurredAt))))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// lifeOf is a delivery from its plan to where it stands.
+func lifeOf(d *Traced, now time.Time) []Incident {
+	out := []Incident{{At: d.Created, Kind: "planned", Delivery: d.ID,
+		Text: fmt.Sprintf("to %s over route %s, revision %d", d.Destination, d.Route, d.Revision)}}
+	for _, t := range d.Tries {
+		out = append(out, Incident{At: t.At, Kind: "attempt", Delivery: d.ID, Attempt: t.N,
+			Text: wordAttempt(d, &t), Bad: t.Outcome != seawall.OK.String()})
+	}
+	reason := ""
+	if d.Reason != "" {
+		reason = ": " + d.Reason
+	}
+	end := Incident{At: d.Finished, Kind: "ended", Delivery: d.ID, Text: d.State + reason}
+	switch d.State {
+	case "delivered":
+		end.Text = fmt.Sprintf("delivered to %s after %s", d.Destination, brief(d.Finished.Sub(d.Created)))
+	case "dead":
+		end.Bad = true
+	case "superseded", "canceled":
+	default: // it has not ended
+		end.Kind, end.At = "waiting", now
+		if d.Due.After(now) {
+			end.At = d.Due
+			end.Text = "due" + reason
+		}
+	}
+	return append(out, end)
+}
+
+func wordAttempt(d *Traced, t *Attempt) string {
+	text := fmt.Sprintf("attempt %d, %s %s: %s", t.N, t.Request.Method, t.Request.URL, t.Outcome)
+	if t.Request.Method == "" { // it was never shaped
+		text = fmt.Sprintf("attempt %d to %s: %s", t.N, d.Destination, t.Outcome)
+	}
+	if t.Response != nil {
+		text += fmt.Sprintf(", HTTP %d", t.Response.Status)
+	}
+	text += fmt.Sprintf(" after %s", brief(time.Duration(t.TookMS*float64(time.Millisecond))))
+	if t.Error != "" {
+		text += ", " + t.Error
+	}
+	if t.Next != "" {
+		text += "; " + t.Next
+	}
+	return text
+}
+
+func wordAction(a Action) string {
+	text := a.By + ": " + a.What
+	for _, key := range slices.Sorted(maps.Keys(a.Detail)) {
+		if v := a.Detail[key]; v != "" {
+			text += ", " + key + " " + v
+		}
+	}
+	return text
+}
+
+// deliveryOf names the delivery that an action was done to, if it was one.
+func deliveryOf(a Action) string {
+	if _, err := seawall.ParseDeliveryID(a.On); err == nil {
+		return a.On
+	}
+	return ""
+}
