@@ -10,6 +10,7 @@ SHELL       := bash
 
 GO       ?= go
 FUZZTIME ?= 3s
+KILLS    ?= 5
 
 # The embedded store is pure Go, so the binary needs no C compiler and runs on
 # an empty image. Only the race detector needs cgo: see unit.
@@ -74,6 +75,16 @@ fuzz: ## each fuzz target for FUZZTIME (3s)
 .PHONY: sdk
 sdk: build ## official SDKs as clients of a running gateway
 	cd test/sdk && npm ci --silent && SEAWALL_BIN=$(CURDIR)/bin/seawall npm test --silent
+
+# The crash test kills the gateway with SIGKILL under load, again and again, and
+# then holds the log of the senders beside that of the destination.
+.PHONY: crash
+crash: ## kill -9 under load, a few times
+	$(GO) test -count=1 -v -timeout 10m ./test/crash -args -crash.kills=$(KILLS)
+
+.PHONY: faults
+faults: ## the same 300 times; about ten minutes
+	$(GO) test -count=1 -v -timeout 90m ./test/crash -args -crash.kills=300
 
 .PHONY: bench
 bench: ## throughput and latency beside a bare baseline
