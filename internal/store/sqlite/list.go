@@ -1,0 +1,184 @@
+package sqlite
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+
+	// stretch is how many ids one page looks through at most for what a filter
+	// selects: a rare match makes pages thin, never slow.
+	stretch = 5000
+)
+
+// listing pages through rows by id.
+type listing[T any] struct {
+	kind      byte // what the cursor is of
+	ascending bool
+	width     int64 // ids that a page looks through at most; 0: no bound, an index finds them
+	low, high int64 // ids that can match, both inclusive
+
+	// sql selects with ?1 and ?2 the lowest and highest id, with ?3 the limit
+	// and with the rest the filter's arguments.
+	sql  string
+	args []any
+
+	scan    func(*stmt) (id int64, item T, err error)
+	nearest string // selects the nearest id past ?1, to leap over gaps
+}
+
+// page reads the page after the cursor.
+func (l *listing[T]) page(c *conn, p store.Page) (out store.List[T], err error) {
+	limit := p.Limit
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	limit = min(limit, maxLimit)
+	last, err := readCursor(p.Cursor, l.kind)
+	if err != nil {
+		return out, err
+	}
+	low, high := l.low, l.high
+	if p.Cursor != "" {
+		if l.ascending {
+			low = max(low, last+1)
+		} else {
+			high = min(high, last-1)
+		}
+	}
+	if low > high {
+		return out, nil
+	}
+	from, to := low, high
+	if l.width > 0 && high-low >= l.width {
+		if l.ascending {
+			to = low + l.width - 1
+		} else {
+			from = high - l.width + 1
+		}
+	}
+	st := c.prepare(l.sql)
+	defer st.finalize()
+	st.int(from).int(to).int(int64(limit + 1))
+	bindAll(st, l.args)
+	for st.next() {
+		id, item, err := l.scan(st)
+		if err != nil {
+			return out, err
+		}
+		if len(out.Items) == limit {
+			out.Next = writeCursor(l.kind, last)
+			return out, st.done()
+		}
+		out.Items = append(out.Items, item)
+		last = id
+	}
+	if err := st.done(); err != nil {
+		return out, err
+	}
+	out.Next, err = l.leap(c, from, to)
+	return out, err
+}
+
+// leap returns the cursor for what lies past a stretch, "" if nothing does.
+func (l *listing[T]) leap(c *conn, from, to int64) (string, error) {
+	edge := from
+	if l.ascending {
+		edge = to
+	}
+	if l.width == 0 || !l.ascending && from <= l.low || l.ascending && to >= l.high {
+		return "", nil
+	}
+	st := c.prepare(l.nearest)
+	defer st.finalize()
+	id, err := one(st.int(edge))
+	switch {
+	case err != nil || id == 0:
+		return "", err
+	case l.ascending && id <= l.high:
+		return writeCursor(l.kind, id-1), nil
+	case !l.ascending && id >= l.low:
+		return writeCursor(l.kind, id+1), nil
+	}
+	return "", nil
+}
+
+// where collects a filter's conditions.
+type where struct {
+	sql  strings.Builder
+	args []any
+}
+
+// and adds a condition with one argument, in the place of its "?".
+func (w *where) and(cond string, arg any) {
+	w.args = append(w.args, arg)
+	w.sql.WriteString(" AND " + strings.Replace(cond, "?", fmt.Sprintf("?%d", 3+len(w.args)), 1))
+}
+
+// glob adds a condition on a type that may hold * and ?.
+func (w *where) glob(column, pattern string) {
+	switch {
+	case pattern == "" || pattern == "*":
+	case strings.ContainsAny(pattern, "*?"):
+		w.and(column+" GLOB ?", strings.ReplaceAll(pattern, "[", "[[]"))
+	default:
+		w.and(column+" = ?", pattern)
+	}
+}
+
+// times adds the bounds that are set.
+func (w *where) times(column string, since, until time.Time) {
+	if !since.IsZero() {
+		w.and(column+" >= ?", since)
+	}
+	if !until.IsZero() {
+		w.and(column+" < ?", until)
+	}
+}
+
+func bindAll(st *stmt, args []any) {
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case int64:
+			st.int(v)
+		case string:
+			st.word(v)
+		case time.Time:
+			st.int(v.UnixMicro())
+		default:
+			panic(fmt.Sprintf("sqlite: argument of type %T", arg))
+		}
+	}
+}
+
+// A cursor is the id that was read last, behind a letter for the kind of list.
+
+func writeCursor(kind byte, id int64) string {
+	b := binary.BigEndian.AppendUint64([]byte{kind}, uint64(id))
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func readCursor(s string, kind byte) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != 9 || b[0] != kind {
+		return 0, seawall.Errorf(seawall.ErrInvalid, "the cursor is not one of this list").
+			WithHint("leave it out to begin at the start; pass on \"next\" as it came")
+	}
+	return int64(binary.BigEndian.Uint64(b[1:])), nil
+}
+
+// everything is the highest id there can be.
+const everything = math.MaxInt64 - 1

@@ -1,0 +1,172 @@
+package sqlite
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Parts of a row that nothing is searched by are packed into one blob: JSON
+// would cost more than the insert. The first byte is the layout, so that later
+// ones can be told apart; numbers are varints; strings have their length before
+// them.
+const layout = 1
+
+type packer []byte
+
+func newPacker(size int) packer { return append(make(packer, 0, size), layout) }
+
+func (p *packer) uint(v uint64) { *p = binary.AppendUvarint(*p, v) }
+func (p *packer) int(v int64)   { *p = binary.AppendVarint(*p, v) }
+func (p *packer) text(v string) { p.uint(uint64(len(v))); *p = append(*p, v...) }
+func (p *packer) blob(v []byte) { p.uint(uint64(len(v))); *p = append(*p, v...) }
+
+func (p *packer) bool(v bool) {
+	if v {
+		p.uint(1)
+	} else {
+		p.uint(0)
+	}
+}
+
+func (p *packer) headers(h http.Header) {
+	p.uint(uint64(len(h)))
+	for k, vs := range h {
+		p.text(k)
+		p.uint(uint64(len(vs)))
+		for _, v := range vs {
+			p.text(v)
+		}
+	}
+}
+
+var errPacked = errors.New("store: a packed column is damaged or of a later version")
+
+type unpacker struct {
+	b   []byte
+	err error
+}
+
+func unpack(b []byte) *unpacker {
+	if len(b) == 0 || b[0] != layout {
+		return &unpacker{err: errPacked}
+	}
+	return &unpacker{b: b[1:]}
+}
+
+func (u *unpacker) uint() uint64 {
+	v, n := binary.Uvarint(u.b)
+	if n <= 0 {
+		u.b, u.err = nil, errPacked
+		return 0
+	}
+	u.b = u.b[n:]
+	return v
+}
+
+func (u *unpacker) int() int64 {
+	v, n := binary.Varint(u.b)
+	if n <= 0 {
+		u.b, u.err = nil, errPacked
+		return 0
+	}
+	u.b = u.b[n:]
+	return v
+}
+
+func (u *unpacker) bytes() []byte {
+	n := u.uint()
+	if n > uint64(len(u.b)) {
+		u.b, u.err = nil, errPacked
+		return nil
+	}
+	v := u.b[:n]
+	u.b = u.b[n:]
+	return v
+}
+
+func (u *unpacker) text() string { return string(u.bytes()) }
+func (u *unpacker) bool() bool   { return u.uint() != 0 }
+
+func (u *unpacker) blob() []byte {
+	if b := u.bytes(); len(b) > 0 {
+		return append(make([]byte, 0, len(b)), b...)
+	}
+	return nil
+}
+
+// count reads how many things follow, each of at least one byte.
+func (u *unpacker) count() int {
+	n := u.uint()
+	if n > uint64(len(u.b)) {
+		u.b, u.err = nil, errPacked
+		return 0
+	}
+	return int(n)
+}
+
+func (u *unpacker) headers() http.Header {
+	n := u.count()
+	if n == 0 {
+		return nil
+	}
+	h := make(http.Header, n)
+	for range n {
+		k := u.text()
+		vs := make([]string, u.count())
+		for i := range vs {
+			vs[i] = u.text()
+		}
+		h[k] = vs
+	}
+	return h
+}
+
+func packAttempt(a *seawall.Attempt) []byte {
+	p := newPacker(256)
+	p.int(int64(a.N))
+	p.int(a.At.UnixMicro())
+	p.int(int64(a.Took))
+	p.uint(uint64(a.Outcome))
+	p.text(a.Error)
+	p.text(a.Next)
+	p.int(a.Revision)
+	p.text(a.Node)
+	p.text(a.Request.Method)
+	p.text(a.Request.URL)
+	p.headers(a.Request.Headers)
+	p.blob(a.Request.Body)
+	p.int(a.Request.BodySize)
+	p.bool(a.Request.Original)
+	p.bool(a.Response != nil)
+	if r := a.Response; r != nil {
+		p.int(int64(r.Status))
+		p.text(r.Proto)
+		p.headers(r.Headers)
+		p.blob(r.Body)
+		p.bool(r.Truncated)
+	}
+	return p
+}
+
+func unpackAttempt(b []byte) (a seawall.Attempt, err error) {
+	u := unpack(b)
+	a.N = int(u.int())
+	a.At = time.UnixMicro(u.int()).UTC()
+	a.Took = time.Duration(u.int())
+	a.Outcome = seawall.Outcome(u.uint())
+	a.Error, a.Next = u.text(), u.text()
+	a.Revision, a.Node = u.int(), u.text()
+	a.Request.Method, a.Request.URL = u.text(), u.text()
+	a.Request.Headers = u.headers()
+	a.Request.Body, a.Request.BodySize = u.blob(), u.int()
+	a.Request.Original = u.bool()
+	if u.bool() {
+		a.Response = &seawall.Response{Status: int(u.int()), Proto: u.text(), Headers: u.headers(),
+			Body: u.blob(), Truncated: u.bool()}
+	}
+	return a, u.err
+}

@@ -1,0 +1,135 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+var (
+	qRequeue = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
+		since, created, reason, entity, rank) SELECT id, queue, 0, ?1, route, revision, (flags & ~1) | ?2, attempts, 0,
+		?1, created, NULL, entity, rank FROM finished WHERE id = ?3`)
+	qUnfinish = newQuery("DELETE FROM finished WHERE id = ?")
+
+	qRouteOf = newQuery(`SELECT route FROM finished WHERE id = ?1 UNION ALL SELECT route FROM unfinished WHERE id = ?1`)
+	qWaits   = newQuery("SELECT 1 FROM unfinished WHERE id BETWEEN ? AND ? AND route = ? AND flags & 2 LIMIT 1")
+	qHighest = newQuery(`SELECT max(ifnull((SELECT max(id) FROM unfinished WHERE id BETWEEN ?1 AND ?2), 0),
+		ifnull((SELECT max(id) FROM finished WHERE id BETWEEN ?1 AND ?2), 0))`)
+	qAnew = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
+		since, created, reason, entity, rank) SELECT ?1, queue, 0, ?2, route, revision, (flags & ~1) | ?3, 0, 0,
+		?2, ?4, NULL, entity, rank FROM finished WHERE id = ?5`)
+)
+
+func (s *Store) Replay(ctx context.Context, ids []seawall.DeliveryID, o store.ReplayOptions, a seawall.Action) (out []seawall.Delivery, err error) {
+	err = s.write(ctx, 256*len(ids), func(t *txn) error {
+		out = nil
+		due := o.At
+		for _, id := range ids {
+			key, ok, err := t.keyOf(id)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			if o.NewID {
+				key, ok, err = t.anew(key, due, o, a)
+			} else {
+				ok, err = t.requeue(key, due, o)
+			}
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			ds, err := s.deliveries(t.conn, key, key)
+			if err != nil {
+				return err
+			}
+			out = append(out, ds...)
+			due = due.Add(o.Every)
+		}
+		return t.record(a)
+	})
+	return out, err
+}
+
+// requeue moves a finished delivery back into the hot table.
+func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool, err error) {
+	now, found, err := t.standing(qFinishedNow, key)
+	if err != nil || !found {
+		return false, err
+	}
+	if err := t.lastToAttempts(key); err != nil {
+		return false, err
+	}
+	if err := t.use(qRequeue).int(due.UnixMicro()).bool(o.Pin).int(key).exec(); err != nil {
+		return false, err
+	}
+	if err := t.use(qUnfinish).int(key).exec(); err != nil {
+		return false, err
+	}
+	t.moved(now.queue, now.state, -1)
+	t.moved(now.queue, seawall.Pending, 1)
+	return true, nil
+}
+
+// anew makes another delivery of the same event over the same route, unless one
+// that a replay made still waits.
+func (t *txn) anew(key int64, due time.Time, o store.ReplayOptions, a seawall.Action) (made int64, ok bool, err error) {
+	now, found, err := t.standing(qFinishedNow, key)
+	if err != nil || !found {
+		return 0, false, err
+	}
+	from, to := deliveryKey(keyEvent(key), 0), deliveryKey(keyEvent(key), seawall.MaxDeliveries)
+	route, err := one(t.use(qRouteOf).int(key))
+	if err != nil {
+		return 0, false, err
+	}
+	waits, err := one(t.use(qWaits).int(from).int(to).int(route))
+	if err != nil || waits != 0 {
+		return 0, false, err
+	}
+	if made, err = t.nextDelivery(keyEvent(key)); err != nil {
+		return 0, false, err
+	}
+	flags := int64(flagReplayed)
+	if o.Pin {
+		flags |= flagPinned
+	}
+	created := a.At
+	if created.IsZero() {
+		created = o.At
+	}
+	err = t.use(qAnew).int(made).int(due.UnixMicro()).int(flags).int(created.UnixMicro()).int(key).exec()
+	if err != nil {
+		return 0, false, err
+	}
+	t.moved(now.queue, seawall.Pending, 1)
+	return made, true, nil
+}
+
+// nextDelivery returns the key of an event's next delivery.
+func (t *txn) nextDelivery(seq int64) (int64, error) {
+	from, to := deliveryKey(seq, 0), deliveryKey(seq, seawall.MaxDeliveries)
+	highest, err := one(t.use(qHighest).int(from).int(to))
+	if err != nil {
+		return 0, err
+	}
+	if highest == to {
+		return 0, seawall.Errorf(seawall.ErrConflict, "an event has at most %d deliveries", seawall.MaxDeliveries)
+	}
+	return max(highest, from) + 1, nil
+}
+
+// one runs a statement that selects one number; 0 if it selects none.
+func one(st *stmt) (n int64, err error) {
+	if st.next() {
+		n = st.getInt()
+	}
+	return n, st.done()
+}

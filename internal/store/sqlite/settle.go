@@ -1,0 +1,207 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// settlement is a store.Settlement with what can be computed before the
+// writer's turn.
+type settlement struct {
+	*store.Settlement
+	attempt  []byte
+	outcomes []acceptance
+}
+
+func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error) {
+	in, size := make([]settlement, len(ss)), 0
+	for i := range ss {
+		if st := ss[i].State; st == seawall.Sending || ss[i].Delivery.IsZero() {
+			return nil, seawall.Errorf(seawall.ErrInvalid, "settle %s: %s is not what an attempt leads to", ss[i].Delivery, st)
+		}
+		outcomes, n, err := prepare(ss[i].Outcomes)
+		if err != nil {
+			return nil, err
+		}
+		in[i] = settlement{Settlement: &ss[i], outcomes: outcomes}
+		if ss[i].Attempt != nil {
+			in[i].attempt = packAttempt(ss[i].Attempt)
+		}
+		size += n + len(in[i].attempt) + 128
+	}
+	out := make([]store.Settled, len(ss))
+	err := s.write(ctx, size, func(t *txn) (err error) {
+		for i := range in {
+			if out[i], err = t.settle(&in[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+var (
+	qUnfinishedNow = newQuery("SELECT queue, state, attempts, round FROM unfinished WHERE id = ?")
+	qFinishedNow   = newQuery("SELECT queue, state, attempts, round FROM finished WHERE id = ?")
+	qRetry         = newQuery("UPDATE unfinished SET state = ?, due = ?, attempts = ?, round = ?, reason = ? WHERE id = ?")
+	qFinish        = newQuery(`INSERT INTO finished (id, queue, state, finished, route, revision, flags, attempts, round,
+		since, created, reason, entity, rank, last) SELECT id, queue, ?, ?, route, revision, flags, ?, ?,
+		since, created, ?, entity, rank, ? FROM unfinished WHERE id = ?`)
+	qUnqueue    = newQuery("DELETE FROM unfinished WHERE id = ?")
+	qAddAttempt = newQuery("INSERT INTO attempt (delivery, n, data) VALUES (?, ?, ?)")
+	qTriedEnded = newQuery("UPDATE finished SET attempts = attempts + 1, round = round + 1 WHERE id = ?")
+)
+
+// standing is where a delivery stands before it is settled.
+type standing struct {
+	queue           int64
+	state           seawall.State
+	attempts, round int64
+}
+
+// standing reads that from one of the tables.
+func (t *txn) standing(q *query, key int64) (s standing, found bool, err error) {
+	st := t.use(q).int(key)
+	if found = st.next(); found {
+		s = standing{st.getInt(), seawall.State(st.getInt()), st.getInt(), st.getInt()}
+	}
+	return s, found, st.done()
+}
+
+func (t *txn) settle(in *settlement) (store.Settled, error) {
+	if !t.stands(in.Lease) {
+		return store.Fenced, nil
+	}
+	key, ok, err := t.keyOf(in.Delivery)
+	if err != nil || !ok {
+		return store.Ended, err
+	}
+	now, found, err := t.standing(qUnfinishedNow, key)
+	if err != nil {
+		return 0, err
+	}
+	if found && t.linesByID[now.queue].laneKey != in.Lease.Lane {
+		return store.Fenced, nil
+	}
+	if !found {
+		return store.Ended, t.settleEnded(in, key)
+	}
+	if in.Disable != "" {
+		if err := t.disable(in, now.queue); err != nil {
+			return 0, err
+		}
+	}
+	before := now.state
+	if in.Attempt != nil {
+		now.attempts++
+		now.round++
+	}
+	if in.State.Final() {
+		err = t.finish(in, key, now)
+	} else {
+		err = t.again(in, key, now)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if before != in.State {
+		t.moved(now.queue, before, -1)
+		t.moved(now.queue, in.State, 1)
+	}
+	for i := range in.outcomes {
+		if _, err := t.accept(&in.outcomes[i]); err != nil {
+			return 0, err
+		}
+	}
+	return store.Done, nil
+}
+
+// finish moves a delivery out of the hot table. The attempt that ended it goes
+// into the same row: most deliveries need one attempt, and so one insert.
+func (t *txn) finish(in *settlement, key int64, now standing) error {
+	err := t.use(qFinish).int(int64(in.State)).int(in.At.UnixMicro()).int(now.attempts).int(now.round).
+		text(in.Reason).blob(t.numbered(in, now.attempts)).int(key).exec()
+	if err != nil {
+		return err
+	}
+	return t.use(qUnqueue).int(key).exec()
+}
+
+// again leaves a delivery in the hot table, due at another time or held.
+func (t *txn) again(in *settlement, key int64, now standing) error {
+	due := in.Due
+	if due.IsZero() {
+		due = in.At
+	}
+	err := t.use(qRetry).int(int64(in.State)).int(due.UnixMicro()).int(now.attempts).int(now.round).
+		text(in.Reason).int(key).exec()
+	if err != nil || in.Attempt == nil {
+		return err
+	}
+	return t.use(qAddAttempt).int(key).int(now.attempts).blob(t.numbered(in, now.attempts)).exec()
+}
+
+// settleEnded keeps the attempt of a delivery that someone ended meanwhile.
+func (t *txn) settleEnded(in *settlement, key int64) error {
+	now, found, err := t.standing(qFinishedNow, key)
+	if err != nil || !found {
+		return err
+	}
+	if in.Disable != "" {
+		if err := t.disable(in, now.queue); err != nil {
+			return err
+		}
+	}
+	if in.Attempt == nil {
+		return nil
+	}
+	if err := t.lastToAttempts(key); err != nil {
+		return err
+	}
+	if err := t.use(qTriedEnded).int(key).exec(); err != nil {
+		return err
+	}
+	n := now.attempts + 1
+	return t.use(qAddAttempt).int(key).int(n).blob(t.numbered(in, n)).exec()
+}
+
+var (
+	qMoveLast  = newQuery("INSERT INTO attempt (delivery, n, data) SELECT id, attempts, last FROM finished WHERE id = ? AND last IS NOT NULL")
+	qClearLast = newQuery("UPDATE finished SET last = NULL WHERE id = ? AND last IS NOT NULL")
+)
+
+// lastToAttempts moves the attempt that ended a delivery to the others, because
+// it will not be the last.
+func (t *txn) lastToAttempts(key int64) error {
+	if err := t.use(qMoveLast).int(key).exec(); err != nil {
+		return err
+	}
+	return t.use(qClearLast).int(key).exec()
+}
+
+// numbered returns the packed attempt under the number that the store counts.
+// The owner counts the same unless people stepped in.
+func (t *txn) numbered(in *settlement, n int64) []byte {
+	if in.Attempt == nil || int64(in.Attempt.N) == n {
+		return in.attempt
+	}
+	a := *in.Attempt
+	a.N = int(n)
+	return packAttempt(&a)
+}
+
+// keyOf returns a delivery's key, false if its event is gone.
+func (t *txn) keyOf(id seawall.DeliveryID) (key int64, ok bool, err error) {
+	key, err = t.deliveryKey(id)
+	if errors.Is(err, seawall.ErrNotFound) {
+		return 0, false, nil
+	}
+	return key, err == nil, err
+}
