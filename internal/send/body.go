@@ -1,0 +1,90 @@
+package send
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+const (
+	keepBody  = 64 << 10  // bytes of a response's body that are kept
+	drainBody = 256 << 10 // bytes read on, so that the connection can be used again
+	drainTime = time.Second
+)
+
+// body is a request's body. The transport reads it in a goroutine of its own,
+// perhaps still after the attempt has ended.
+type body struct {
+	data []byte
+	off  int
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n := copy(p, b.data[b.off:])
+	b.off += n
+	if b.off == len(b.data) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (b *body) Close() error { return nil }
+
+func (b *body) again() (io.ReadCloser, error) { return &body{data: b.data}, nil }
+
+var buffers = sync.Pool{New: func() any { return new([keepBody]byte) }}
+
+// readBody keeps the beginning of a response's body, and reads on a little, so
+// that the connection is at the end of it and can be used again; cancel ends
+// that. An error means that the body did not end as it should.
+func readBody(resp *http.Response, into *seawall.Response, cancel context.CancelFunc) error {
+	defer resp.Body.Close()
+	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	if n := resp.ContentLength; n >= 0 && n <= keepBody {
+		buf := make([]byte, n)
+		got, err := io.ReadFull(resp.Body, buf)
+		into.Body, into.Truncated = buf[:got], err != nil
+		return err
+	}
+	buf := buffers.Get().(*[keepBody]byte)
+	defer buffers.Put(buf)
+	got, err := fill(buf[:], resp.Body)
+	if got > 0 {
+		into.Body = append([]byte(nil), buf[:got]...)
+	}
+	switch {
+	case err == io.EOF:
+		return nil
+	case err != nil:
+		into.Truncated = true
+		return err
+	}
+	into.Truncated = drain(resp.Body, cancel)
+	return nil
+}
+
+// fill reads until the buffer is full (no error), the body ends (io.EOF), or it
+// breaks off. It differs from io.ReadFull in not making one of the last two.
+func fill(buf []byte, r io.Reader) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var got int
+		got, err = r.Read(buf[n:])
+		n += got
+	}
+	return n, err
+}
+
+// drain reads on for a bounded time and length. It tells whether there was
+// anything. A body longer than that is dropped with its connection.
+func drain(r io.Reader, cancel context.CancelFunc) bool {
+	timer := time.AfterFunc(drainTime, cancel)
+	defer timer.Stop()
+	n, _ := io.CopyN(io.Discard, r, drainBody)
+	return n > 0
+}

@@ -1,0 +1,182 @@
+// Package send makes one attempt at a request over HTTP/1.1 or HTTP/2 and says
+// what came of it. It decides nothing: it follows no redirect and repeats
+// nothing that a server may have begun to act on.
+package send
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/egress"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Request is what an attempt sends. Do takes it over: neither it nor its Header
+// may be used afterwards; URL and Body are only read.
+type Request struct {
+	Method string
+	URL    *url.URL // http or https; credentials in it are not sent
+	Header http.Header
+	Body   []byte
+}
+
+// Timeouts bound one attempt; zero is no bound of its own.
+type Timeouts struct {
+	Connect time.Duration // look-up and connection
+	TLS     time.Duration // handshake
+	Header  time.Duration // from request written to response header
+	Whole   time.Duration // all of it, the response's body included
+}
+
+// Reply is what came of one attempt.
+type Reply struct {
+	At       time.Time
+	Took     time.Duration
+	Response *seawall.Response // nil if no whole response header came
+	Error    string            // what went wrong, in plain words; with a Response, what happened to its body
+
+	// Sent tells that the server may have seen some of the request. If it is
+	// false, the attempt certainly had no effect.
+	Sent bool
+	// Canceled tells that the caller's context ended the attempt.
+	Canceled bool
+}
+
+// Options are what a Sender works with.
+type Options struct {
+	Policy   *egress.Policy   // needed
+	Resolver *net.Resolver    // nil: the system's
+	TLS      *tls.Config      // nil: the system's roots
+	Now      func() time.Time // nil: time.Now
+	Idle     int              // connections kept open without work, over all destinations; 0: 512
+}
+
+// Sender makes attempts. It is safe for concurrent use.
+type Sender struct {
+	now      func() time.Time
+	policy   atomic.Pointer[egress.Policy]
+	clients  clients
+	resolver *net.Resolver
+	tls      *tls.Config
+	idle     int
+}
+
+// New makes a Sender.
+func New(o Options) *Sender {
+	s := &Sender{now: o.Now, resolver: o.Resolver, tls: o.TLS, idle: o.Idle}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.idle == 0 {
+		s.idle = 512
+	}
+	s.policy.Store(o.Policy)
+	return s
+}
+
+// SetPolicy puts a new policy in force: for every connection made from now on,
+// and by closing the idle ones for those made before.
+func (s *Sender) SetPolicy(p *egress.Policy) {
+	s.policy.Store(p)
+	s.clients.reset()
+}
+
+// Close closes the idle connections.
+func (s *Sender) Close() { s.clients.reset() }
+
+// Do makes one attempt. It returns soon after ctx ends.
+func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
+	t := &try{}
+	reply := Reply{At: s.now()}
+	within, cancel := ctx, context.CancelFunc(func() {})
+	if limits.Whole > 0 {
+		within, cancel = context.WithTimeout(ctx, limits.Whole)
+	} else {
+		within, cancel = context.WithCancel(ctx)
+	}
+	defer cancel()
+	t.prepare(within, r)
+
+	resp, err := s.client(limits).RoundTrip(t.req)
+	if err == nil {
+		reply.Response = &seawall.Response{
+			Status: resp.StatusCode, Proto: resp.Proto, Headers: selected(resp.Header),
+		}
+		err = readBody(resp, reply.Response, cancel)
+	}
+	reply.Took = s.now().Sub(reply.At)
+	reply.Sent = t.connected.Load()
+	if err == nil {
+		return reply
+	}
+	reply.Canceled = ctx.Err() != nil
+	switch {
+	case reply.Canceled:
+		reply.Error = "cut off by the gateway before the answer was complete"
+	case reply.Response != nil:
+		reply.Error = "response body cut off: " + describe(err, r.URL, limits, stageBody)
+	case !reply.Sent:
+		reply.Error = describe(err, r.URL, limits, stageConnect)
+	default:
+		reply.Error = describe(err, r.URL, limits, stageHeader)
+	}
+	return reply
+}
+
+// try is the state of one attempt.
+type try struct {
+	req       *http.Request
+	trace     httptrace.ClientTrace
+	body      body
+	connected atomic.Bool
+}
+
+// prepare makes the request that net/http sends.
+//
+// Its transport repeats some requests by itself when a kept-alive connection
+// turns out dead. Where the server cannot have seen the request, because nothing
+// was written, or because it says so itself (GOAWAY, REFUSED_STREAM), that is
+// what we want, and GetBody permits it. But it also repeats requests that were
+// sent, if their method is safe or they have an Idempotency-Key; then the server
+// would see one attempt twice. It looks for that header in its canonical form
+// only, so that ours, in lower case, is not found; and it never repeats a body
+// that it cannot get again.
+func (t *try) prepare(ctx context.Context, r *Request) {
+	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if v, ok := r.Header[name]; ok {
+			delete(r.Header, name)
+			r.Header[strings.ToLower(name)] = v
+		}
+	}
+	// Only a request that was given a connection can have been seen. Whether
+	// it was written is known too late to count on: the writer may still be at
+	// it when a timeout returns.
+	t.trace.GotConn = t.gotConn
+	req := &http.Request{
+		Method: r.Method, URL: r.URL, Host: r.URL.Host, Header: r.Header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		// A body that cannot be had again, even an empty one, is never repeated.
+		t.body.data = r.Body
+		req.Body, req.ContentLength = &t.body, int64(len(r.Body))
+	default:
+		if len(r.Body) == 0 {
+			req.Body = http.NoBody
+			break
+		}
+		t.body.data = r.Body
+		req.Body, req.ContentLength, req.GetBody = &t.body, int64(len(r.Body)), t.body.again
+	}
+	t.req = req.WithContext(httptrace.WithClientTrace(ctx, &t.trace))
+}
+
+func (t *try) gotConn(httptrace.GotConnInfo) { t.connected.Store(true) }
