@@ -11,8 +11,8 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// arrivalPath is an operation on one arrival.
-type arrivalPath struct {
+// ArrivalPath is an operation on one arrival.
+type ArrivalPath struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
@@ -36,7 +36,7 @@ func (s *server) listArrivals(ctx context.Context, in *ArrivalQuery) (*answer[Pa
 		}
 	}
 	if in.Event != "" {
-		if f.Event, err = (eventPath{ID: in.Event}).event(); err != nil {
+		if f.Event, err = (EventPath{ID: in.Event}).event(); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +53,7 @@ func (s *server) listArrivals(ctx context.Context, in *ArrivalQuery) (*answer[Pa
 	return page(l, formArrival), nil
 }
 
-func (s *server) getArrival(ctx context.Context, in *arrivalPath) (*answer[Arrival], error) {
+func (s *server) getArrival(ctx context.Context, in *ArrivalPath) (*answer[Arrival], error) {
 	a, err := s.Store.Arrival(ctx, in.ID)
 	if err != nil {
 		return nil, fmt.Errorf("arrival %d: %w", in.ID, err)
@@ -61,7 +61,7 @@ func (s *server) getArrival(ctx context.Context, in *arrivalPath) (*answer[Arriv
 	return &answer[Arrival]{formArrival(*a)}, nil
 }
 
-func (s *server) capture(ctx context.Context, in *arrivalPath) (*answer[Capture], error) {
+func (s *server) capture(ctx context.Context, in *ArrivalPath) (*answer[Capture], error) {
 	a, err := s.Store.Arrival(ctx, in.ID)
 	if err != nil {
 		return nil, fmt.Errorf("arrival %d: %w", in.ID, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -76,9 +77,14 @@ func (s *server) revision(ctx context.Context, number int64) (*answer[Revision],
 }
 
 func (s *server) reload(ctx context.Context, in *struct{ Body *ReloadRequest }) (*answer[Revision], error) {
-	r, warnings, err := s.Gateway.Reload(ctx, by(ctx), in.Body != nil && in.Body.Drop)
+	drop := in.Body != nil && in.Body.Drop
+	r, warnings, err := s.Gateway.Reload(ctx, by(ctx), drop)
 	if err != nil {
 		return nil, fmt.Errorf("reload: %w", err)
+	}
+	did := detail("revision", strconv.FormatInt(r.Number, 10), "drop", yes(drop))
+	if err := s.Store.Record(ctx, s.action(ctx, "config.reload", "", did)); err != nil {
+		return nil, fmt.Errorf("record the reload: %w", err)
 	}
 	form := formRevision(r, r.Number)
 	form.Warnings = warnings

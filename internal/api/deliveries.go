@@ -16,13 +16,13 @@ const (
 	skipped        = "skipped" // the reason that lets what waits behind go on
 )
 
-// deliveryPath is an operation on one delivery.
-type deliveryPath struct {
+// DeliveryPath is an operation on one delivery.
+type DeliveryPath struct {
 	ID string `path:"id" maxLength:"64" example:"dlv_01kbxw0000000000000000r001"`
 }
 
 // delivery returns the delivery that the path names.
-func (s *server) delivery(ctx context.Context, p deliveryPath) (*seawall.Delivery, error) {
+func (s *server) delivery(ctx context.Context, p DeliveryPath) (*seawall.Delivery, error) {
 	id, err := seawall.ParseDeliveryID(p.ID)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (s *server) deliveryFilter(q Filter) (f store.DeliveryFilter, err error) {
 	return f, err
 }
 
-func (s *server) getDelivery(ctx context.Context, in *deliveryPath) (*answer[Traced], error) {
+func (s *server) getDelivery(ctx context.Context, in *DeliveryPath) (*answer[Traced], error) {
 	d, err := s.delivery(ctx, *in)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (s *server) getDelivery(ctx context.Context, in *deliveryPath) (*answer[Tra
 	return &answer[Traced]{t}, err
 }
 
-func (s *server) attempts(ctx context.Context, in *deliveryPath) (*answer[Page[Attempt]], error) {
+func (s *server) attempts(ctx context.Context, in *DeliveryPath) (*answer[Page[Attempt]], error) {
 	d, err := s.delivery(ctx, *in)
 	if err != nil {
 		return nil, err
@@ -95,10 +95,10 @@ func (s *server) attempts(ctx context.Context, in *deliveryPath) (*answer[Page[A
 }
 
 func (s *server) replayOne(ctx context.Context, in *struct {
-	deliveryPath
+	DeliveryPath
 	Body *ReplayOne
 }) (*answer[Delivery], error) {
-	d, err := s.delivery(ctx, in.deliveryPath)
+	d, err := s.delivery(ctx, in.DeliveryPath)
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +106,15 @@ func (s *server) replayOne(ctx context.Context, in *struct {
 	if in.Body != nil {
 		how = *in.Body
 	}
+	if !d.State.Final() { // it is waiting already: nothing is done, and nothing recorded
+		return &answer[Delivery]{formDelivery(*d)}, nil
+	}
 	o := how.options(s.Now())
 	ds, err := s.Store.Replay(ctx, []seawall.DeliveryID{d.ID}, o, s.action(ctx, "replay", d.ID.String(), how.detail()))
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", d.ID, err)
 	}
-	if len(ds) == 0 { // it is waiting already
+	if len(ds) == 0 { // someone else was quicker
 		return s.again(ctx, d.ID)
 	}
 	s.wake(ds)
@@ -119,17 +122,17 @@ func (s *server) replayOne(ctx context.Context, in *struct {
 }
 
 func (s *server) cancelOne(ctx context.Context, in *struct {
-	deliveryPath
+	DeliveryPath
 	Body *Reason
 }) (*answer[Delivery], error) {
 	reason := ""
 	if in.Body != nil {
 		reason = in.Body.Reason
 	}
-	return s.end(ctx, in.deliveryPath, "cancel", canceledBy(ctx, reason), reason)
+	return s.end(ctx, in.DeliveryPath, "cancel", canceledBy(ctx, reason), reason)
 }
 
-func (s *server) skip(ctx context.Context, in *deliveryPath) (*answer[Delivery], error) {
+func (s *server) skip(ctx context.Context, in *DeliveryPath) (*answer[Delivery], error) {
 	return s.end(ctx, *in, "skip", skipped, "")
 }
 
@@ -143,7 +146,7 @@ func canceledBy(ctx context.Context, reason string) string {
 
 // end cancels one delivery. One that is canceled already is left as it is; one
 // that ended otherwise is a conflict.
-func (s *server) end(ctx context.Context, p deliveryPath, what, reason, told string) (*answer[Delivery], error) {
+func (s *server) end(ctx context.Context, p DeliveryPath, what, reason, told string) (*answer[Delivery], error) {
 	d, err := s.delivery(ctx, p)
 	if err != nil {
 		return nil, err
@@ -184,4 +187,12 @@ func detail(pairs ...string) map[string]string {
 		return nil
 	}
 	return out
+}
+
+// yes words a choice in an action's detail; one not made is not mentioned.
+func yes(v bool) string {
+	if v {
+		return "yes"
+	}
+	return ""
 }

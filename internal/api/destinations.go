@@ -14,8 +14,8 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// namePath is an operation on something that the configuration names.
-type namePath struct {
+// NamePath is an operation on something that the configuration names.
+type NamePath struct {
 	Name string `path:"name" maxLength:"200"`
 }
 
@@ -38,7 +38,7 @@ func (s *server) listDestinations(ctx context.Context, _ *struct{}) (*answer[Pag
 	return whole(list), nil
 }
 
-func (s *server) getDestination(ctx context.Context, in *namePath) (*answer[Destination], error) {
+func (s *server) getDestination(ctx context.Context, in *NamePath) (*answer[Destination], error) {
 	list, err := s.destinations(ctx)
 	if err != nil {
 		return nil, err
@@ -52,14 +52,14 @@ func (s *server) getDestination(ctx context.Context, in *namePath) (*answer[Dest
 
 // gate opens or closes a destination's queue.
 func (s *server) gate(what string, to seawall.Gate) func(context.Context, *struct {
-	namePath
+	NamePath
 	Body *Reason
 }) (*answer[Destination], error) {
 	return func(ctx context.Context, in *struct {
-		namePath
+		NamePath
 		Body *Reason
 	}) (*answer[Destination], error) {
-		if _, err := s.getDestination(ctx, &in.namePath); err != nil {
+		if _, err := s.getDestination(ctx, &in.NamePath); err != nil {
 			return nil, err
 		}
 		reason := ""
@@ -71,7 +71,7 @@ func (s *server) gate(what string, to seawall.Gate) func(context.Context, *struc
 			return nil, fmt.Errorf("%s %s: %w", what, in.Name, err)
 		}
 		s.Gateway.Wake(in.Name)
-		return s.getDestination(ctx, &in.namePath)
+		return s.getDestination(ctx, &in.NamePath)
 	}
 }
 

@@ -12,12 +12,12 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// eventPath is an operation on one event.
-type eventPath struct {
+// EventPath is an operation on one event.
+type EventPath struct {
 	ID string `path:"id" maxLength:"64" example:"evt_01kbxw0000000000000000r000"`
 }
 
-func (p eventPath) event() (seawall.EventID, error) {
+func (p EventPath) event() (seawall.EventID, error) {
 	id, err := seawall.ParseEventID(p.ID)
 	if err == nil {
 		return id, nil
@@ -88,7 +88,7 @@ type download struct {
 	Body        []byte
 }
 
-func (s *server) eventBody(ctx context.Context, in *eventPath) (*download, error) {
+func (s *server) eventBody(ctx context.Context, in *EventPath) (*download, error) {
 	id, err := in.event()
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (s *server) eventBody(ctx context.Context, in *eventPath) (*download, error
 	return &download{Type: octets, Disposition: fmt.Sprintf("attachment; filename=%q", id.String()+".body"), Body: ev.Body}, nil
 }
 
-func (s *server) plan(ctx context.Context, in *eventPath) (*answer[Planned], error) {
+func (s *server) plan(ctx context.Context, in *EventPath) (*answer[Planned], error) {
 	id, err := in.event()
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (s *server) wake(ds []seawall.Delivery) {
 }
 
 func (s *server) preview(ctx context.Context, in *struct {
-	eventPath
+	EventPath
 	Body PreviewRequest
 }) (*answer[Request], error) {
 	id, err := in.event()

@@ -121,7 +121,10 @@ func (s *server) after(ctx context.Context, f store.EventFilter, at place, limit
 	if err != nil {
 		return nil, at, err
 	}
-	f.After = at.seq + 1
+	f.After = at.seq
+	if at.seq == 0 {
+		f.After = -1 // 0 would be newest first
+	}
 	l, err := s.Store.ListEvents(ctx, f, store.Page{Cursor: at.cursor, Limit: limit})
 	if err != nil {
 		return nil, at, fmt.Errorf("follow events: %w", err)

@@ -16,11 +16,7 @@ func (r ReplayOne) options(at time.Time) store.ReplayOptions {
 
 // detail is what the record of a replay says of how.
 func (r ReplayOne) detail() map[string]string {
-	newID := ""
-	if r.NewID {
-		newID = "true"
-	}
-	return detail("config", r.Config, "new_id", newID)
+	return detail("config", r.Config, "new_id", yes(r.NewID))
 }
 
 func (s *server) replayMany(ctx context.Context, in *struct{ Body ReplayRequest }) (*answer[ReplayResult], error) {
@@ -93,7 +89,9 @@ func (p *replaying) chunk(ctx context.Context, ids []seawall.DeliveryID) error {
 	}
 	o := p.r.options(p.due)
 	o.Every = p.every
-	a := p.s.action(ctx, "replay", "", manyDetail(p.r.Filter, len(ids), p.r.detail(), detail("rate", p.r.Rate)))
+	last := p.due.Add(time.Duration(len(ids)-1) * p.every)
+	a := p.s.action(ctx, "replay", "", manyDetail(p.r.Filter, len(ids), p.r.detail(), detail("rate", p.r.Rate,
+		detailFrom, p.due.Format(time.RFC3339Nano), detailTo, last.Format(time.RFC3339Nano))))
 	ds, err := p.s.Store.Replay(ctx, ids, o, a)
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)

@@ -17,7 +17,7 @@ const storyBodies = 16 << 20
 // storyActions bounds the actions of one event or delivery in a story.
 const storyActions = 1000
 
-func (s *server) story(ctx context.Context, in *eventPath) (*answer[Story], error) {
+func (s *server) story(ctx context.Context, in *EventPath) (*answer[Story], error) {
 	id, err := in.event()
 	if err != nil {
 		return nil, err
@@ -57,6 +57,11 @@ func (s *server) story(ctx context.Context, in *eventPath) (*answer[Story], erro
 		}
 		out.Actions = append(out.Actions, acts...)
 	}
+	many, err := s.manyActions(ctx, ds)
+	if err != nil {
+		return nil, err
+	}
+	out.Actions = append(out.Actions, many...)
 	slices.SortFunc(out.Actions, func(a, b Action) int { return cmp.Compare(a.ID, b.ID) })
 	out.Timeline = timeline(&out, s.Now())
 	return &answer[Story]{out}, nil
