@@ -16,26 +16,6 @@ const (
 	drainTime = time.Second
 )
 
-// body is a request's body. The transport reads it in a goroutine of its own,
-// perhaps still after the attempt has ended.
-type body struct {
-	data []byte
-	off  int
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n := copy(p, b.data[b.off:])
-	b.off += n
-	if b.off == len(b.data) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (b *body) Close() error { return nil }
-
-func (b *body) again() (io.ReadCloser, error) { return &body{data: b.data}, nil }
-
 var buffers = sync.Pool{New: func() any { return new([keepBody]byte) }}
 
 // readBody keeps the beginning of a response's body, and reads on a little, so

@@ -38,6 +38,9 @@ func (c *clients) reset() {
 }
 
 func (s *Sender) client(limits Timeouts) *http.Transport {
+	if limits.Header >= limits.Whole && limits.Whole > 0 {
+		limits.Header = 0 // it would only cost a timer
+	}
 	limits.Whole = 0 // not the transport's
 	c := &s.clients
 	c.mu.RLock()

@@ -4,8 +4,10 @@
 package send
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -134,7 +136,6 @@ func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 type try struct {
 	req       *http.Request
 	trace     httptrace.ClientTrace
-	body      body
 	connected atomic.Bool
 }
 
@@ -163,20 +164,23 @@ func (t *try) prepare(ctx context.Context, r *Request) {
 		Method: r.Method, URL: r.URL, Host: r.URL.Host, Header: r.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	switch r.Method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		// A body that cannot be had again, even an empty one, is never repeated.
-		t.body.data = r.Body
-		req.Body, req.ContentLength = &t.body, int64(len(r.Body))
+	safe := r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead ||
+		r.Method == http.MethodOptions || r.Method == http.MethodTrace
+	switch {
+	case !safe && len(r.Body) == 0:
+		req.Body = http.NoBody
+	case !safe:
+		req.GetBody = func() (io.ReadCloser, error) { return newBody(r.Body), nil }
+		fallthrough
 	default:
-		if len(r.Body) == 0 {
-			req.Body = http.NoBody
-			break
-		}
-		t.body.data = r.Body
-		req.Body, req.ContentLength, req.GetBody = &t.body, int64(len(r.Body)), t.body.again
+		// A body that cannot be had again, even an empty one, is never repeated.
+		req.Body, req.ContentLength = newBody(r.Body), int64(len(r.Body))
 	}
 	t.req = req.WithContext(httptrace.WithClientTrace(ctx, &t.trace))
 }
 
 func (t *try) gotConn(httptrace.GotConnInfo) { t.connected.Store(true) }
+
+// newBody makes a body of a type that net/http knows to be in memory, so that it
+// is written together with the header, in one packet.
+func newBody(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }

@@ -193,7 +193,9 @@ func TestCanceled(t *testing.T) {
 
 func TestTimeoutsHaveTheirOwnConnections(t *testing.T) {
 	s := sender(t, Options{})
-	a, b := limits, limits
+	a := limits
+	a.Header = time.Second
+	b := a
 	b.Whole++
 	if s.client(a) != s.client(b) {
 		t.Error("another time for the whole needs no other transport")
