@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/terminal"
+)
+
+func (c *cli) replayCommand() *cobra.Command {
+	var f deliveryFilter
+	var r api.ReplayRequest
+	var original bool
+	cmd := &cobra.Command{
+		Use: "replay [ID...]", Short: "Send finished deliveries again: by id, or those that a filter selects",
+		Long: `Send finished deliveries again, under the same id: by id, or those that a filter
+selects, which are dead letters unless it names another state.
+
+Those that already wait are left as they are: repeating the command adds none.
+A consumer that has seen a delivery's id does nothing; --new-id is for one that
+wrongly swallowed it.`,
+		Example: `  seawall replay dlv_…
+  seawall replay --state dead --destination orders --since 24h --dry-run
+  seawall replay --state dead --destination orders --since 24h --rate 50/s`,
+	}
+	f.flags(cmd)
+	cmd.Flags().BoolVar(&r.All, "all", false, "every dead letter there is")
+	cmd.Flags().BoolVar(&r.DryRun, "dry-run", false, "count only")
+	cmd.Flags().StringVar(&r.Rate, "rate", "", "how fast they fall due: `N/s`, N/m or N/h; default all at once")
+	cmd.Flags().BoolVar(&original, "original-config", false, "shape them by the configuration they were planned under, not by the running one")
+	cmd.Flags().BoolVar(&r.NewID, "new-id", false, "as new deliveries, with ids of their own")
+	cmd.RunE = c.does(func(ctx context.Context, args []string) (err error) {
+		if r.IDs, r.Filter, err = f.chosen(args, r.All); err != nil {
+			return err
+		}
+		if original {
+			r.Config = "original"
+		}
+		g, err := c.gateway()
+		if err != nil {
+			return err
+		}
+		sum, err := g.Replays(ctx, r, c.progress())
+		if err != nil {
+			return partly(err, sum.Replayed, "replayed")
+		}
+		if c.json {
+			return writeJSON(c.out, sum)
+		}
+		if r.DryRun {
+			c.printf("%s would be replayed\n", terminal.Count(sum.Matched, "delivery"))
+			return nil
+		}
+		c.printf("%s replayed\n", terminal.Count(sum.Replayed, "delivery"))
+		return missed(len(r.IDs), sum.Replayed, "already waiting, or not known: see seawall deliveries show")
+	})
+	return cmd
+}
+
+// progress tells a person, on standard error, how far a long replay is.
+func (c *cli) progress() func(api.ReplayResult) {
+	if !terminal.IsTerminal(c.err) {
+		return nil
+	}
+	return func(sum api.ReplayResult) {
+		if sum.Next != "" {
+			fmt.Fprintf(c.err, "%d so far\n", max(sum.Replayed, sum.Matched))
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package story
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/terminal"
+)
+
+// deliveries says where each stands.
+func (t *teller) deliveries() {
+	if len(t.Deliveries) == 0 {
+		return
+	}
+	t.heading("Deliveries")
+	tab := terminal.NewTable(t.Style, "#", "delivery", "destination", "state", "attempts", "why")
+	for i, d := range t.Deliveries {
+		why := d.Reason
+		switch {
+		case d.State == "delivered":
+			why = "after " + terminal.Length(d.Finished.Sub(d.Created))
+		case d.State == "pending" && d.Due.After(t.Now):
+			why = strings.TrimPrefix(why+", next try "+terminal.Ago(d.Due, t.Now), ", ")
+		}
+		tab.Row(fmt.Sprint(i+1), d.ID, d.Destination, tab.State(d.State), d.Attempts, terminal.Clip(why, 100))
+	}
+	var out strings.Builder
+	_ = tab.Write(&out) // a strings.Builder takes everything
+	for l := range strings.Lines(out.String()) {
+		fmt.Fprint(t.out, "  "+l)
+	}
+}
+
+// next says what there is to do, if anything.
+func (t *teller) next() {
+	var todo []string
+	add := func(why, command string) {
+		todo = append(todo, why+t.Style.Bold(t.command(command)))
+	}
+	switch t.Event.Routing {
+	case "plan_error":
+		add("a route could not decide: correct its expression, reload, and plan the event again: ", "events replan "+t.Event.ID)
+	case "unmatched":
+		add("no route wanted it: if one should have, correct it, reload, and plan the event again: ", "events replan "+t.Event.ID)
+	}
+	if t.Conflicts > 0 {
+		add("see what else came under its id: ", "arrivals list --event "+t.Event.ID)
+	}
+	for _, d := range t.Deliveries {
+		t.advise(&d, add)
+	}
+	if len(todo) == 0 {
+		return
+	}
+	t.heading("What to do")
+	for _, l := range todo {
+		t.line("  %s", l)
+	}
+}
+
+// advise says what there is to do about one delivery.
+func (t *teller) advise(d *api.Traced, add func(why, command string)) {
+	name := terminal.Clean(d.Destination)
+	gate := t.Gates[d.Destination]
+	switch d.State {
+	case "dead":
+		add(fmt.Sprintf("dead at %s: when the cause is gone, send it again: ", name), "replay "+d.ID)
+	case "canceled", "superseded":
+		add(fmt.Sprintf("%s for %s: to send it after all: ", d.State, name), "replay "+d.ID)
+	case "held":
+		add(fmt.Sprintf("held at %s (%s): to give it up: ", name, terminal.Clean(d.Reason)), "deliveries skip "+d.ID)
+	case "pending":
+		switch gate.Gate {
+		case "paused", "disabled":
+			why := fmt.Sprintf("%s is %s", name, gate.Gate)
+			if gate.GateBy != "" {
+				why += " by " + terminal.Clean(gate.GateBy)
+			}
+			if gate.GateReason != "" {
+				why += " (" + terminal.Clean(gate.GateReason) + ")"
+			}
+			add(why+", and the delivery waits: ", "destinations resume "+d.Destination)
+		default:
+			if d.Attempts > 0 {
+				add(fmt.Sprintf("%s is tried again %s by itself; to stop that: ", name, terminal.Ago(d.Due, t.Now)),
+					"deliveries cancel "+d.ID)
+			}
+		}
+	}
+}
+
+// command is a command of ours as it is typed.
+func (t *teller) command(args string) string {
+	return strings.TrimSpace("seawall " + args + " " + t.Flags)
+}
