@@ -19,5 +19,6 @@ VOLUME /data
 EXPOSE 8080
 
 # Mount the configuration here; it names the store as sqlite:/data/seawall.db.
+ENV SEAWALL_CONFIG=/etc/seawall/seawall.yaml
 ENTRYPOINT ["/seawall"]
-CMD ["serve", "--config", "/etc/seawall/seawall.yaml"]
+CMD ["serve"]
