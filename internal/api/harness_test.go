@@ -201,6 +201,7 @@ func (b *bench) dead(n int) (ids []seawall.DeliveryID) {
 	b.Helper()
 	for i := range n {
 		ids = append(ids, b.accept(fmt.Sprintf("dead_%d_%d", b.clock().UnixNano(), i), "{}", "orders").ID.Delivery(1))
+		b.advance(time.Millisecond)
 	}
 	b.settle(seawall.Dead, 500, ids...)
 	return ids

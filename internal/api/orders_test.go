@@ -1,0 +1,288 @@
+package api_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+func (b *bench) count(state string) int {
+	b.Helper()
+	n := 0
+	for _, err := range b.client("").AllDeliveries(b.Context(), api.DeliveryQuery{State: state}) {
+		b.must(err)
+		n++
+	}
+	return n
+}
+
+func TestDeliveries(t *testing.T) {
+	b := newBench(t)
+	ids := b.dead(2)
+	b.accept("evt_x", "{}", "mail")
+	for query, want := range map[string]int{"": 3, "state=dead": 2, "state=pending": 1, "destination=mail": 1, "route=stripe-orders": 2, "type=charge.*": 0, "entity=in_1": 3, "since=1h": 3, "until=1h": 0} {
+		if got := get[api.Page[api.Delivery]](b, "/api/v1/deliveries?"+query); len(got.Data) != want {
+			t.Errorf("%s: %d, want %d", query, len(got.Data), want)
+		}
+	}
+	d, err := b.client("").Delivery(t.Context(), ids[0].String())
+	b.must(err)
+	if d.State != "dead" || d.Event != ids[0].Event().String() || len(d.Tries) != 1 || d.Tries[0].TookMS != 12 {
+		t.Errorf("%+v", d)
+	}
+	if as := get[api.Page[api.Attempt]](b, "/api/v1/deliveries/"+ids[0].String()+"/attempts"); len(as.Data) != 1 || as.Data[0].Outcome != "refused" {
+		t.Errorf("%+v", as)
+	}
+	b.refused(404, "GET", "/api/v1/deliveries/"+ids[0].Event().Delivery(9).String(), "")
+	b.refused(422, "GET", "/api/v1/deliveries/"+ids[0].Event().String(), "")
+	b.refused(422, "GET", "/api/v1/deliveries?state=lost", "")
+}
+
+func TestReplay_OneIsIdempotent(t *testing.T) {
+	b := newBench(t)
+	id := b.dead(1)[0]
+	b.advance(time.Hour)
+	c := b.client("")
+	for range 3 {
+		d, err := c.Replay(t.Context(), id.String(), api.ReplayOne{Config: "original"})
+		b.must(err)
+		if d.ID != id.String() || d.State != "pending" || d.Round != 0 || !d.Pinned || !d.Due.Equal(b.clock()) {
+			t.Errorf("%+v", d)
+		}
+	}
+	if b.gateway.woken["orders"] != 1 {
+		t.Errorf("woken %v", b.gateway.woken)
+	}
+	acts := get[api.Page[api.Action]](b, "/api/v1/actions?on="+id.String())
+	if len(acts.Data) != 1 || acts.Data[0].What != "replay" || acts.Data[0].Detail["config"] != "original" {
+		t.Errorf("actions %+v", acts.Data)
+	}
+}
+
+func TestReplay_NewID(t *testing.T) {
+	b := newBench(t)
+	id := b.dead(1)[0]
+	c := b.client("")
+	d, err := c.Replay(t.Context(), id.String(), api.ReplayOne{NewID: true})
+	b.must(err)
+	if d.ID == id.String() || d.Event != id.Event().String() || d.State != "pending" {
+		t.Errorf("%+v", d)
+	}
+	if _, err = c.Replay(t.Context(), id.String(), api.ReplayOne{NewID: true}); err != nil {
+		t.Error(err)
+	}
+	ds, err := b.store.DeliveriesOf(t.Context(), id.Event())
+	b.must(err)
+	if len(ds) != 2 {
+		t.Errorf("repeating it made %d deliveries", len(ds))
+	}
+}
+
+func TestReplay_Many(t *testing.T) {
+	b := newBench(t)
+	b.dead(1203) // more than two chunks
+	delivered := b.accept("evt_ok", "{}", "orders").ID.Delivery(1)
+	b.settle(seawall.Delivered, 200, delivered)
+	b.accept("evt_new", "{}", "orders")
+	b.advance(time.Minute)
+	c := b.client("")
+	order := api.ReplayRequest{Filter: &api.Filter{Destination: "orders"}, DryRun: true}
+
+	r, err := c.Replays(t.Context(), order, nil)
+	b.must(err)
+	if *r != (api.ReplayResult{DryRun: true, Matched: 1203}) {
+		t.Errorf("dry run: %+v", r)
+	}
+	if n := b.count("dead"); n != 1203 {
+		t.Fatalf("the dry run left %d dead", n)
+	}
+	order.DryRun = false
+	r, err = c.Replays(t.Context(), order, nil)
+	b.must(err)
+	if *r != (api.ReplayResult{Matched: 1203, Replayed: 1203}) {
+		t.Errorf("replay: %+v", r)
+	}
+	r, err = c.Replays(t.Context(), order, nil)
+	b.must(err)
+	if *r != (api.ReplayResult{}) {
+		t.Errorf("repeated: %+v", r)
+	}
+	if n := b.count("pending"); n != 1204 {
+		t.Errorf("%d pending", n)
+	}
+	acts := get[api.Page[api.Action]](b, "/api/v1/actions")
+	var counts []string
+	for _, a := range acts.Data {
+		counts = append(counts, a.What+" "+a.Detail["count"]+" "+a.Detail["destination"])
+	}
+	if want := "[replay 203 orders replay 500 orders replay 500 orders]"; fmt.Sprint(counts) != want {
+		t.Errorf("actions %v, want %v", counts, want)
+	}
+}
+
+func TestReplay_Rate(t *testing.T) {
+	b := newBench(t)
+	ids := b.dead(4)
+	b.advance(time.Minute)
+	var in []string
+	for _, id := range ids {
+		in = append(in, id.String(), id.String()) // named twice, sent once
+	}
+	r := post[api.ReplayResult](b, "/api/v1/replays", api.ReplayRequest{IDs: in, Rate: "2/s"})
+	if r.Matched != 4 || r.Replayed != 4 {
+		t.Errorf("%+v", r)
+	}
+	for i, id := range ids {
+		d, err := b.store.Delivery(t.Context(), id)
+		b.must(err)
+		if want := b.clock().Add(time.Duration(i) * 500 * time.Millisecond); !d.Due.Equal(want) {
+			t.Errorf("%d is due %v, want %v", i, d.Due, want)
+		}
+	}
+}
+
+// A long order is carried out piece by piece, and its rate goes on.
+func TestReplay_IsBoundedInTime(t *testing.T) {
+	var b *bench
+	b = newBench(t, func(o *api.Options) { o.Store = slow{o.Store, func() { b.advance(15 * time.Second) }} })
+	ids := b.dead(1100)
+	start := b.clock()
+	pieces := 0
+	r, err := b.client("").Replays(t.Context(), api.ReplayRequest{Filter: &api.Filter{State: "dead"}, Rate: "1/s"},
+		func(api.ReplayResult) { pieces++ })
+	b.must(err)
+	if r.Replayed != 1100 || r.Matched != 1100 || pieces != 2 {
+		t.Errorf("%+v in %d pieces", r, pieces)
+	}
+	d, err := b.store.Delivery(t.Context(), ids[1099])
+	b.must(err)
+	if want := start.Add(1099 * time.Second); !d.Due.Equal(want) {
+		t.Errorf("the last is due %v, want %v", d.Due, want)
+	}
+}
+
+// slow takes its time for every page of an order.
+type slow struct {
+	store.Store
+	wait func()
+}
+
+func (s slow) Matching(ctx ctxt, f store.DeliveryFilter, p store.Page) ([]seawall.DeliveryID, string, error) {
+	ids, next, err := s.Store.Matching(ctx, f, p)
+	s.wait()
+	return ids, next, err
+}
+
+func (s slow) ListDeliveries(ctx ctxt, f store.DeliveryFilter, p store.Page) (store.List[seawall.Delivery], error) {
+	l, err := s.Store.ListDeliveries(ctx, f, p)
+	s.wait()
+	return l, err
+}
+
+func TestReplay_Refuses(t *testing.T) {
+	b := newBench(t)
+	id := b.dead(1)[0]
+	gone := seawall.NewEventID(epoch, b.random).Delivery(1)
+	for name, c := range map[string]struct {
+		body string
+		want int
+	}{
+		"nothing":        {`{}`, 422},
+		"empty filter":   {`{"filter":{}}`, 422},
+		"vague filter":   {`{"filter":{"source":"stripe"}}`, 422},
+		"both":           {`{"ids":["` + id.String() + `"],"filter":{"state":"dead"}}`, 422},
+		"ids and all":    {`{"ids":["` + id.String() + `"],"all":true}`, 422},
+		"pending":        {`{"filter":{"state":"pending"}}`, 422},
+		"no such state":  {`{"filter":{"state":"lost"}}`, 422},
+		"no rate":        {`{"all":true,"rate":"fast"}`, 422},
+		"rate 0":         {`{"all":true,"rate":"0/s"}`, 422},
+		"bad id":         {`{"ids":["evt_1"]}`, 422},
+		"unknown id":     {`{"ids":["` + id.String() + `","` + gone.String() + `"]}`, 404},
+		"misspelt":       {`{"filter":{"state":"dead"},"dry-run":true}`, 422},
+		"bad cursor":     {`{"all":true,"cursor":"!"}`, 422},
+		"bad since":      {`{"all":true,"filter":{"since":"x"}}`, 422},
+		"unknown config": {`{"all":true,"config":"old"}`, 422},
+		"not JSON":       {`all`, 400},
+	} {
+		if p := b.refused(c.want, "POST", "/api/v1/replays", c.body); p.Detail == "" {
+			t.Errorf("%s: no detail", name)
+		}
+	}
+	if n := b.count("dead"); n != 1 {
+		t.Errorf("%d dead left", n)
+	}
+	if r := post[api.ReplayResult](b, "/api/v1/replays", api.ReplayRequest{All: true}); r.Replayed != 1 {
+		t.Errorf("all: %+v", r)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	b := newBench(t)
+	one, two := b.accept("evt_1", "{}", "orders").ID.Delivery(1), b.accept("evt_2", "{}", "orders").ID.Delivery(1)
+	c := b.client("")
+	for range 2 {
+		d, err := c.Cancel(t.Context(), one.String(), "not wanted")
+		b.must(err)
+		if d.State != "canceled" || d.Reason != "by local: not wanted" {
+			t.Errorf("%+v", d)
+		}
+	}
+	d, err := c.Skip(t.Context(), two.String())
+	b.must(err)
+	if d.State != "canceled" || d.Reason != "skipped" {
+		t.Errorf("%+v", d)
+	}
+	if acts := get[api.Page[api.Action]](b, "/api/v1/actions?on="+two.String()); len(acts.Data) != 1 || acts.Data[0].What != "skip" {
+		t.Errorf("%+v", acts)
+	}
+	dead := b.dead(1)[0]
+	if p := b.refused(409, "POST", "/api/v1/deliveries/"+dead.String()+"/cancel", ""); !strings.Contains(p.Detail, "it is dead") {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestCancel_Many(t *testing.T) {
+	var b *bench
+	b = newBench(t, func(o *api.Options) { o.Store = slow{o.Store, func() { b.advance(15 * time.Second) }} })
+	for i := range 1003 {
+		b.accept(fmt.Sprint("evt_", i), "{}", "orders")
+		b.advance(time.Millisecond)
+	}
+	keep := b.accept("evt_keep", "{}", "mail")
+	dead := b.dead(1)
+	b.advance(time.Minute)
+	c := b.client("")
+	order := api.CancelRequest{Filter: &api.Filter{Destination: "orders"}, Reason: "gone", DryRun: true}
+	r, err := c.Cancels(t.Context(), order, nil)
+	b.must(err)
+	if *r != (api.CancelResult{DryRun: true, Matched: 1003}) {
+		t.Errorf("dry run: %+v", r)
+	}
+	order.DryRun = false
+	pieces := 0
+	r, err = c.Cancels(t.Context(), order, func(api.CancelResult) { pieces++ })
+	b.must(err)
+	if *r != (api.CancelResult{Matched: 1003, Canceled: 1003}) || pieces < 2 {
+		t.Errorf("%+v in %d pieces", r, pieces)
+	}
+	r, err = c.Cancels(t.Context(), order, nil)
+	b.must(err)
+	if r.Canceled != 0 {
+		t.Errorf("repeated: %+v", r)
+	}
+	if d := get[api.Delivery](b, "/api/v1/deliveries/"+keep.ID.Delivery(1).String()); d.State != "pending" {
+		t.Errorf("mail: %+v", d)
+	}
+	r, err = c.Cancels(t.Context(), api.CancelRequest{IDs: []string{keep.ID.Delivery(1).String(), dead[0].String()}}, nil)
+	b.must(err)
+	if *r != (api.CancelResult{Matched: 1, Canceled: 1}) {
+		t.Errorf("by id: %+v", r)
+	}
+	b.refused(422, "POST", "/api/v1/deliveries/cancel", `{"filter":{"source":"stripe"}}`)
+	b.refused(422, "POST", "/api/v1/deliveries/cancel", `{"filter":{"state":"dead"}}`)
+}
