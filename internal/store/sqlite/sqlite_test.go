@@ -27,7 +27,9 @@ func TestStore(t *testing.T) {
 				return s
 			},
 			Crash: func(t *testing.T) store.Store {
-				return open(t, copyStore(t, path), sqlite.Options{Now: clock.Now, Exclusive: true})
+				path = copyStore(t, path)
+				s = open(t, path, sqlite.Options{Now: clock.Now, Exclusive: true})
+				return s
 			},
 		}
 	})

@@ -22,8 +22,8 @@ type Harness struct {
 	// Reopen closes the store and opens it again, as a restart would.
 	Reopen func(t *testing.T) store.Store
 
-	// Crash opens what a kill at this moment would have left, while the store
-	// itself goes on.
+	// Crash opens what a kill at this moment would have left. From then on that
+	// is the store which Reopen and Crash are about.
 	Crash func(t *testing.T) store.Store
 }
 
@@ -54,7 +54,7 @@ func (c *Clock) Advance(d time.Duration) time.Time {
 // Run runs the suite; open makes a new, empty store for each test and closes it
 // at the test's end.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, group := range [][]test{settleTests} {
+	for _, group := range [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, orderTests, upkeepTests, modelTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()

@@ -1,0 +1,182 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+var laneTests = []test{
+	{"TestG4_OneOwnerAtATime", testOneOwner},
+	{"TestG4_TakeoverWhenTheLeaseRanOut", testTakeover},
+	{"TestG4_RenewKeepsTheLane", testRenew},
+	{"TestG4_ReleaseFreesAtOnce", testRelease},
+	{"TestG4_StaleTokenSettlesNothing", testStaleToken},
+	{"TestG4_ARestartFencesTheOldOwner", testRestartFences},
+	{"TestG6_AnIntentLeftBehindIsUnknown", testUnknown},
+	{"TestG6_BeginNeedsTheLease", testBegin},
+}
+
+const ttl = 15 * time.Second
+
+func (s *suite) acquire(t *testing.T, node string, lanes ...store.Lane) []store.Lease {
+	t.Helper()
+	ls, err := s.Store.Acquire(t.Context(), node, lanes, ttl)
+	must(t, err)
+	return ls
+}
+
+var orders = store.Lane{System: "orders"}
+
+func testOneOwner(t *testing.T, s *suite) {
+	first := s.acquire(t, "n1", orders, store.Lane{System: "orders", Shard: 1})
+	if len(first) != 2 || first[0].Node != "n1" || first[0].Token == 0 {
+		t.Fatalf("got %+v", first)
+	}
+	if until := first[0].Until; !until.After(s.Clock.Now()) || !until.Before(s.Clock.Now().Add(ttl)) {
+		t.Errorf("the owner may go on until %v: no margin to %v", until, s.Clock.Now().Add(ttl))
+	}
+	if got := s.acquire(t, "n2", orders); len(got) != 0 {
+		t.Errorf("a second owner: %+v", got)
+	}
+	if again := s.acquire(t, "n1", orders); len(again) != 1 || again[0].Token != first[0].Token {
+		t.Errorf("the owner itself: %+v", again)
+	}
+}
+
+func testTakeover(t *testing.T, s *suite) {
+	first := s.acquire(t, "n1", orders)
+	s.Clock.Advance(ttl - time.Millisecond)
+	if got := s.acquire(t, "n2", orders); len(got) != 0 {
+		t.Fatalf("taken over before its time: %+v", got)
+	}
+	s.Clock.Advance(time.Millisecond)
+	second := s.acquire(t, "n2", orders)
+	if len(second) != 1 || second[0].Token <= first[0].Token {
+		t.Fatalf("got %+v after %+v", second, first)
+	}
+	if got, err := s.Store.Renew(t.Context(), first, ttl); err != nil || len(got) != 0 {
+		t.Errorf("the old owner renewed: %+v, %v", got, err)
+	}
+	must(t, s.Store.Release(t.Context(), first)) // must not free the new owner's
+	if got := s.acquire(t, "n3", orders); len(got) != 0 {
+		t.Errorf("a stale release freed the lane: %+v", got)
+	}
+}
+
+func testRenew(t *testing.T, s *suite) {
+	leases := s.acquire(t, "n1", orders)
+	for range 5 {
+		now := s.Clock.Advance(ttl / 3)
+		renewed, err := s.Store.Renew(t.Context(), leases, ttl)
+		must(t, err)
+		if len(renewed) != 1 || renewed[0].Token != leases[0].Token || !renewed[0].Until.After(now) {
+			t.Fatalf("renewed: %+v", renewed)
+		}
+		leases = renewed
+	}
+	if got := s.acquire(t, "n2", orders); len(got) != 0 {
+		t.Errorf("a renewed lane was taken: %+v", got)
+	}
+}
+
+func testRelease(t *testing.T, s *suite) {
+	first := s.acquire(t, "n1", orders)
+	must(t, s.Store.Release(t.Context(), first))
+	second := s.acquire(t, "n2", orders)
+	if len(second) != 1 || second[0].Token <= first[0].Token {
+		t.Fatalf("got %+v after %+v", second, first)
+	}
+}
+
+func testStaleToken(t *testing.T, s *suite) {
+	e := s.accept(t, "1", "orders")
+	old := s.acquire(t, "n1", orders)[0]
+	d := s.claim(t, old, 1)[0].Delivery
+	s.Clock.Advance(ttl)
+	fresh := s.acquire(t, "n2", orders)[0]
+
+	in := s.ended(old, d, seawall.Delivered)
+	in.Outcomes = []store.Acceptance{s.acceptance(s.event("seawall", "out", "x"))}
+	s.settle(t, in, store.Fenced)
+	s.delivery(t, d.ID, seawall.Pending)
+	as, err := s.Store.Attempts(t.Context(), d.ID)
+	must(t, err)
+	if len(as) != 0 {
+		t.Errorf("the stale owner's attempt was kept: %+v", as)
+	}
+	if _, err := s.Store.Event(t.Context(), in.Outcomes[0].Event.ID); err == nil {
+		t.Error("the stale owner's outcome was kept")
+	}
+	wrong := fresh
+	wrong.Lane = store.Lane{System: "audit"}
+	s.settle(t, s.ended(wrong, d, seawall.Delivered), store.Fenced)
+
+	s.settle(t, s.ended(fresh, d, seawall.Delivered), store.Done)
+	s.settle(t, s.ended(old, d, seawall.Dead), store.Fenced)
+	s.delivery(t, e.ID.Delivery(1), seawall.Delivered)
+}
+
+func testRestartFences(t *testing.T, s *suite) {
+	s.accept(t, "1", "orders")
+	old := s.acquire(t, "n1", orders)[0]
+	d := s.claim(t, old, 1)[0].Delivery
+	s.Store = s.Reopen(t)
+	s.Clock.Advance(ttl)
+	fresh := s.acquire(t, "n2", orders)
+	if len(fresh) != 1 || fresh[0].Token <= old.Token {
+		t.Fatalf("after a restart: %+v after %+v", fresh, old)
+	}
+	s.settle(t, s.ended(old, d, seawall.Delivered), store.Fenced)
+	s.settle(t, s.ended(fresh[0], d, seawall.Delivered), store.Done)
+}
+
+func testUnknown(t *testing.T, s *suite) {
+	e := s.accept(t, "1", "orders")
+	other := s.accept(t, "2", "orders")
+	old := s.acquire(t, "n1", orders)[0]
+	id := e.ID.Delivery(1)
+	begun, err := s.Store.Begin(t.Context(), old, []seawall.DeliveryID{id})
+	must(t, err)
+	if len(begun) != 1 || begun[0] != id {
+		t.Fatalf("begun: %v", begun)
+	}
+	s.delivery(t, id, seawall.Sending)
+	if again, err := s.Store.Begin(t.Context(), old, begun); err != nil || len(again) != 0 {
+		t.Errorf("begun twice: %v, %v", again, err)
+	}
+	if again := s.acquire(t, "n1", orders); len(again) != 1 {
+		t.Fatal("the owner lost its lane")
+	}
+	s.delivery(t, id, seawall.Sending) // it is still its own
+	s.Clock.Advance(ttl)
+	s.acquire(t, "n2", orders)
+	if d := s.delivery(t, id, seawall.Held); d.Reason != "unknown" {
+		t.Errorf("held for %q, want unknown", d.Reason)
+	}
+	s.delivery(t, other.ID.Delivery(1), seawall.Pending)
+	if d := s.depth(t, "orders"); d.Pending != 1 || d.Held != 1 {
+		t.Errorf("depth %+v, want 1 pending and 1 held", d)
+	}
+}
+
+func testBegin(t *testing.T, s *suite) {
+	e := s.accept(t, "1", "orders", "audit")
+	l := s.acquire(t, "n1", orders)[0]
+	audit := s.acquire(t, "n1", store.Lane{System: "audit"})[0]
+	stale := l
+	stale.Token--
+	for _, bad := range []store.Lease{stale, audit, {}} {
+		if got, err := s.Store.Begin(t.Context(), bad, []seawall.DeliveryID{e.ID.Delivery(1)}); err != nil || len(got) != 0 {
+			t.Errorf("begun under %+v: %v, %v", bad, got, err)
+		}
+	}
+	if got, err := s.Store.Begin(t.Context(), l, []seawall.DeliveryID{e.ID.Delivery(1), e.ID.Delivery(2), e.ID.Delivery(9)}); err != nil || len(got) != 1 {
+		t.Fatalf("begun: %v, %v", got, err)
+	}
+	d := s.delivery(t, e.ID.Delivery(1), seawall.Sending)
+	s.settle(t, s.ended(l, *d, seawall.Delivered), store.Done)
+	s.delivery(t, d.ID, seawall.Delivered)
+}
