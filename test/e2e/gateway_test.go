@@ -170,23 +170,29 @@ func (g *gateway) post(source string, header http.Header, body []byte) (int, str
 
 func (g *gateway) call(method, url string, header http.Header, body []byte) (int, string) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
+	status, text, err := try(g.t.Context(), method, url, header, body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return status, text
+}
+
+// try is call for any goroutine.
+func try(ctx context.Context, method, url string, header http.Header, body []byte) (int, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		g.t.Fatal(err)
+		return 0, "", err
 	}
 	req.Header = header.Clone()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		g.t.Fatal(err)
+		return 0, "", err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
+	return res.StatusCode, string(text), err
 }
 
 // row is one line of a list, or one thing, as the API tells it.

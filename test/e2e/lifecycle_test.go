@@ -210,8 +210,8 @@ func TestG3_DuplicatesAreOneEvent(t *testing.T) {
 	done := make(chan string, 50)
 	for range cap(done) {
 		go func() {
-			status, text := g.post("github", github(inSecret, "push", "same", body), []byte(body))
-			done <- fmt.Sprint(status, " ", text)
+			status, text, err := try(t.Context(), "POST", g.public+"/in/github", github(inSecret, "push", "same", body), []byte(body))
+			done <- fmt.Sprint(status, " ", text, err)
 		}()
 	}
 	answers := map[string]bool{}
