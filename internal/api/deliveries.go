@@ -109,6 +109,15 @@ func (s *server) replayOne(ctx context.Context, in *struct {
 	if !d.State.Final() { // it is waiting already: nothing is done, and nothing recorded
 		return &answer[Delivery]{formDelivery(*d)}, nil
 	}
+	if how.NewID {
+		of, err := s.Store.DeliveriesOf(ctx, d.ID.Event())
+		if err != nil {
+			return nil, fmt.Errorf("deliveries of %s: %w", d.ID.Event(), err)
+		}
+		if next := successor(of, d.ID); next != nil {
+			return &answer[Delivery]{formDelivery(*next)}, nil
+		}
+	}
 	o := how.options(s.Now())
 	ds, err := s.Store.Replay(ctx, []seawall.DeliveryID{d.ID}, o, s.action(ctx, "replay", d.ID.String(), how.detail()))
 	if err != nil {

@@ -67,19 +67,33 @@ func TestReplay_OneIsIdempotent(t *testing.T) {
 func TestReplay_NewID(t *testing.T) {
 	b := newBench(t)
 	id := b.dead(1)[0]
+	b.advance(time.Second)
 	c := b.client("")
 	d, err := c.Replay(t.Context(), id.String(), api.ReplayOne{NewID: true})
 	b.must(err)
 	if d.ID == id.String() || d.Event != id.Event().String() || d.State != "pending" {
 		t.Errorf("%+v", d)
 	}
-	if _, err = c.Replay(t.Context(), id.String(), api.ReplayOne{NewID: true}); err != nil {
-		t.Error(err)
+	again, err := c.Replay(t.Context(), id.String(), api.ReplayOne{NewID: true})
+	b.must(err)
+	if again.ID != d.ID {
+		t.Errorf("repeated: %+v", again)
+	}
+	next, err := seawall.ParseDeliveryID(d.ID)
+	b.must(err)
+	b.settle(seawall.Dead, 500, next)
+	order := api.ReplayRequest{Filter: &api.Filter{State: "dead"}, ReplayOne: api.ReplayOne{NewID: true}}
+	for _, want := range []int{1, 0} { // of the newest only, and once
+		r, err := c.Replays(t.Context(), order, nil)
+		b.must(err)
+		if r.Matched != want || r.Replayed != want {
+			t.Errorf("%+v, want %d", r, want)
+		}
 	}
 	ds, err := b.store.DeliveriesOf(t.Context(), id.Event())
 	b.must(err)
-	if len(ds) != 2 {
-		t.Errorf("repeating it made %d deliveries", len(ds))
+	if len(ds) != 3 {
+		t.Errorf("%d deliveries, want 3", len(ds))
 	}
 }
 

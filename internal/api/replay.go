@@ -82,7 +82,12 @@ type replaying struct {
 	out   ReplayResult
 }
 
-func (p *replaying) chunk(ctx context.Context, ids []seawall.DeliveryID) error {
+func (p *replaying) chunk(ctx context.Context, ids []seawall.DeliveryID) (err error) {
+	if p.r.NewID {
+		if ids, err = p.s.newest(ctx, ids); err != nil {
+			return err
+		}
+	}
 	p.out.Matched += len(ids)
 	if p.r.DryRun || len(ids) == 0 {
 		return nil
@@ -99,5 +104,37 @@ func (p *replaying) chunk(ctx context.Context, ids []seawall.DeliveryID) error {
 	p.out.Replayed += len(ds)
 	p.due = p.due.Add(time.Duration(len(ds)) * p.every)
 	p.s.wake(ds)
+	return nil
+}
+
+// newest keeps those of the ids that are the newest delivery of their event
+// over their route. The others were replayed under a new id already: doing so
+// again would make yet another one each time that the order is repeated.
+func (s *server) newest(ctx context.Context, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error) {
+	var out []seawall.DeliveryID
+	for _, id := range ids {
+		ds, err := s.Store.DeliveriesOf(ctx, id.Event())
+		if err != nil {
+			return nil, fmt.Errorf("deliveries of %s: %w", id.Event(), err)
+		}
+		if d := successor(ds, id); d == nil {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// successor is the newest delivery over the same route as id's that is newer
+// than it; nil if there is none.
+func successor(ds []seawall.Delivery, id seawall.DeliveryID) *seawall.Delivery {
+	i := slices.IndexFunc(ds, func(d seawall.Delivery) bool { return d.ID == id })
+	if i < 0 {
+		return nil
+	}
+	for j := len(ds) - 1; j > i; j-- {
+		if ds[j].Route == ds[i].Route {
+			return &ds[j]
+		}
+	}
 	return nil
 }
