@@ -27,6 +27,10 @@ type Config struct {
 	Routes       []*Route
 
 	Text []byte // the file as written, references unresolved: what a revision keeps
+
+	// Secrets are the values that the references under destinations (${ENV},
+	// file:) stand for, each once: what is shown of a request must not hold them.
+	Secrets []string
 }
 
 // Node is what belongs to a process rather than to a revision.
