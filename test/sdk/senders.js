@@ -74,7 +74,7 @@ async function stripe() {
   };
 }
 
-function standard(name, prefix, Webhook, n) {
+function standard(name, provider, prefix, Webhook, n) {
   const key = secret(n);
   const webhook = new Webhook(key);
   const samples = ["user.created", "user.updated", "user.deleted"].map((type, i) => {
@@ -94,7 +94,7 @@ function standard(name, prefix, Webhook, n) {
   });
   return {
     name,
-    source: { provider: "standard", secret: "${" + name.toUpperCase() + "_SECRET}" },
+    source: { provider, secret: "${" + name.toUpperCase() + "_SECRET}" },
     env: { [name.toUpperCase() + "_SECRET"]: key },
     samples,
     verify: (body, headers) => webhook.verify(body, headers),
@@ -169,6 +169,6 @@ function sms() {
 
 export const senders = await Promise.all([
   github(), stripe(), shopify(), sms(),
-  standard("standard", "webhook", StandardWebhook, 1),
-  standard("svix", "svix", SvixWebhook, 2),
+  standard("standard", "standardwebhooks", "webhook", StandardWebhook, 1),
+  standard("svix", "svix", "svix", SvixWebhook, 2),
 ]);
