@@ -26,6 +26,9 @@ type Config struct {
 	Destinations []*Destination
 	Routes       []*Route
 
+	Drop     []string // destinations given up for good: what waits for them is canceled at reload
+	Warnings []string // what is allowed, but hardly meant
+
 	Text []byte // the file as written, references unresolved: what a revision keeps
 
 	// Secrets are the values that the references under destinations (${ENV},
