@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
@@ -12,7 +13,6 @@ import (
 // writer's turn.
 type acceptance struct {
 	*store.Acceptance
-	key     [16]byte
 	plan    []byte
 	request []byte
 }
@@ -31,7 +31,6 @@ func prepare(batch []store.Acceptance) ([]acceptance, int, error) {
 			return nil, 0, seawall.Errorf(seawall.ErrInvalid, "accept %s: %d deliveries of one event, at most %d",
 				e.ID, len(a.Deliveries), seawall.MaxDeliveries)
 		}
-		a.key = dedupeKey(e.Source, e.SourceID)
 		a.plan, a.request = packPlan(e.Decisions), packRequest(e)
 		out[i] = a
 		size += a.size()
@@ -39,14 +38,22 @@ func prepare(batch []store.Acceptance) ([]acceptance, int, error) {
 	return out, size, nil
 }
 
-// dedupeKey is half a SHA-256: long enough that nobody can find two ids that
-// share one, which would make an event of his vanish as another's duplicate.
-func dedupeKey(source, id string) (key [16]byte) {
-	b := make([]byte, 0, 128)
-	b = append(append(append(b, source...), 0), id...)
-	sum := sha256.Sum256(b)
-	copy(key[:], sum[:])
-	return key
+// longestID is the longest source event id that is a key as it stands.
+const longestID = 48
+
+// dedupeKey is the number of the source and the source event id. Most senders
+// number their events by time in some way, so that neighbours in time share
+// pages of the table; under a hash each event would touch a page of its own,
+// which would double what a commit writes. Long ids are hashed all the same, to
+// half a SHA-256: too long for anybody to find two that share one, which would
+// make an event of his vanish as another's duplicate.
+func dedupeKey(source int64, id string) []byte {
+	b := binary.AppendUvarint(make([]byte, 0, 64), uint64(source))
+	if len(id) <= longestID {
+		return append(append(b, 0), id...)
+	}
+	sum := sha256.Sum256([]byte(id))
+	return append(append(b, 1), sum[:16]...)
 }
 
 func (s *Store) Accept(ctx context.Context, batch []store.Acceptance) ([]store.Accepted, error) {
@@ -82,8 +89,12 @@ var (
 // accept writes an event, or finds that it is known.
 func (t *txn) accept(a *acceptance) (store.Accepted, error) {
 	e, seq := a.Event, t.seq+1
+	source, err := t.name(e.Source)
+	if err != nil {
+		return store.Accepted{}, err
+	}
 	if !e.Keyless {
-		first, known, err := t.claimKey(a, seq)
+		first, known, err := t.claimKey(a, source, seq)
 		if err != nil {
 			return store.Accepted{}, err
 		}
@@ -92,7 +103,7 @@ func (t *txn) accept(a *acceptance) (store.Accepted, error) {
 		}
 	}
 	t.seq = seq
-	if err := t.addEvent(a, seq); err != nil {
+	if err := t.addEvent(a, source, seq); err != nil {
 		return store.Accepted{}, err
 	}
 	e.Seq = seq
@@ -119,12 +130,13 @@ type keyHolder struct {
 
 // claimKey takes the event's dedupe key for seq, unless another event has it
 // within its horizon.
-func (t *txn) claimKey(a *acceptance, seq int64) (first keyHolder, known bool, err error) {
-	st := t.use(qAddKey).blob(a.key[:]).int(seq).blob(a.BodyHash[:]).int(a.Expires.UnixMicro())
+func (t *txn) claimKey(a *acceptance, source, seq int64) (first keyHolder, known bool, err error) {
+	key := dedupeKey(source, a.Event.SourceID)
+	st := t.use(qAddKey).blob(key).int(seq).blob(a.BodyHash[:]).int(a.Expires.UnixMicro())
 	if err := st.exec(); err != nil || t.changes() == 1 {
 		return first, false, err
 	}
-	st = t.use(qKey).blob(a.key[:])
+	st = t.use(qKey).blob(key)
 	if !st.next() {
 		return first, false, st.done()
 	}
@@ -137,15 +149,11 @@ func (t *txn) claimKey(a *acceptance, seq int64) (first keyHolder, known bool, e
 	if expires > a.Event.ReceivedAt.UnixMicro() {
 		return first, true, nil
 	}
-	return first, false, t.use(qSetKey).int(seq).blob(a.BodyHash[:]).int(a.Expires.UnixMicro()).blob(a.key[:]).exec()
+	return first, false, t.use(qSetKey).int(seq).blob(a.BodyHash[:]).int(a.Expires.UnixMicro()).blob(key).exec()
 }
 
-func (t *txn) addEvent(a *acceptance, seq int64) error {
+func (t *txn) addEvent(a *acceptance, source, seq int64) error {
 	e := a.Event
-	source, err := t.name(e.Source)
-	if err != nil {
-		return err
-	}
 	var flags int64
 	if e.Derived {
 		flags |= flagDerived
@@ -160,7 +168,7 @@ func (t *txn) addEvent(a *acceptance, seq int64) error {
 	} else {
 		st.blob(e.Cause[:])
 	}
-	err = st.text(e.Type).text(e.Entity).text(e.Version).text(e.SourceID).blob(a.plan).blob(a.request).blob(e.Body).exec()
+	err := st.text(e.Type).text(e.Entity).text(e.Version).text(e.SourceID).blob(a.plan).blob(a.request).blob(e.Body).exec()
 	if constraint(err) {
 		return seawall.Errorf(seawall.ErrConflict, "accept %s: there is an event with this id", e.ID)
 	}

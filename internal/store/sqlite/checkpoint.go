@@ -25,22 +25,29 @@ func (c *conn) watchLog() {
 	}{hook})), c.frames)
 }
 
-// checkpoint moves the log into the file when it is long enough. The writer
-// does so itself, as SQLite would within COMMIT, but after its callers have
-// their answers; and it sees the errors, which SQLite would swallow: a sync of
-// the file that failed must stop the store like one of the log.
-func (w *writer) checkpoint() {
-	n := *(*int32)(pointer(w.frames))
-	if n < checkpointFrames || w.s.poisoned() {
-		return
+// logged counts the pages of the commit that just ended.
+func (w *writer) logged() {
+	n := int64(*(*int32)(pointer(w.frames)))
+	if n < w.logLength { // begun anew
+		w.logLength, w.logMoved = 0, 0
 	}
-	*(*int32)(pointer(w.frames)) = 0
-	w.s.stats.checkpoints.Add(1)
-	if err := w.use(qCheckpoint).exec(); err != nil {
-		w.s.judge(err)
-		w.s.log.Warn("checkpoint failed", "error", err)
-	}
+	w.s.stats.frames.Add(n - w.logLength)
+	w.logLength = n
 }
 
-// checkpointSoon has the next checkpoint come after this commit.
-func (w *writer) checkpointSoon() { *(*int32)(pointer(w.frames)) = checkpointFrames }
+// checkpoint moves the log into the file when it has grown enough since it last
+// was. The writer does so itself, as SQLite would within COMMIT, but after its
+// callers have their answers; and it sees the errors, which SQLite would
+// swallow: a sync of the file that failed must stop the store like one of the
+// log. A reader may keep the log from being begun anew, hence "since it last
+// was": without that, each commit would be followed by a sync of the file.
+func (w *writer) checkpoint() {
+	if w.logLength-w.logMoved < checkpointFrames && !w.shrink || w.s.poisoned() {
+		return
+	}
+	w.logMoved, w.shrink = w.logLength, false
+	w.s.stats.checkpoints.Add(1)
+	if err := w.use(qCheckpoint).exec(); err != nil {
+		w.s.log.Warn("checkpoint failed", "error", w.s.judge(err))
+	}
+}

@@ -76,8 +76,11 @@ func (s *Store) bySourceID(c *conn, f store.EventFilter, high *int64) error {
 	}
 	var newest int64
 	for _, source := range sources {
-		key := dedupeKey(source, f.SourceID)
-		seq, err := one(c.use(qKey).blob(key[:]))
+		id, ok := s.names.id(c, source)
+		if !ok {
+			continue
+		}
+		seq, err := one(c.use(qKey).blob(dedupeKey(id, f.SourceID)))
 		if err != nil {
 			return err
 		}

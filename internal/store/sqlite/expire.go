@@ -153,8 +153,8 @@ func (t *txn) drop(e old, o store.Expiry) (bool, error) {
 // dropKey deletes the event's dedupe key, unless the horizon still holds it:
 // then the event stays as well, since a duplicate is answered with its id.
 func (t *txn) dropKey(e old, o store.Expiry) (bool, error) {
-	key := dedupeKey(t.s.names.text(t.conn, e.source), e.sourceID)
-	st := t.use(qKey).blob(key[:])
+	key := dedupeKey(e.source, e.sourceID)
+	st := t.use(qKey).blob(key)
 	if !st.next() {
 		return true, st.done()
 	}
@@ -168,7 +168,7 @@ func (t *txn) dropKey(e old, o store.Expiry) (bool, error) {
 	if expires.After(o.Now) {
 		return false, nil
 	}
-	return true, t.use(qDropKey).blob(key[:]).int(e.seq).exec()
+	return true, t.use(qDropKey).blob(key).int(e.seq).exec()
 }
 
 var (
@@ -189,6 +189,6 @@ func (t *txn) vacuum() (more bool, err error) {
 	if err != nil || free <= max(pages/10, vacuumChunk/2) {
 		return false, err
 	}
-	t.onCommit(t.checkpointSoon) // which is what truncates the file
+	t.onCommit(func() { t.shrink = true }) // a checkpoint is what truncates the file
 	return true, t.use(qVacuum).exec()
 }

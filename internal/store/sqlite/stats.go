@@ -11,12 +11,13 @@ type Stats struct {
 	Ops         int64         // calls that they carried
 	LargestOps  int64         // calls in the largest
 	Busy        time.Duration // spent in transactions, syncs included
+	Frames      int64         // pages written to the log
 	Checkpoints int64         // two fsyncs each
 	Waiting     int           // calls that wait now
 }
 
 type stats struct {
-	commits, ops, largest, busy, checkpoints atomic.Int64
+	commits, ops, largest, busy, frames, checkpoints atomic.Int64
 }
 
 func (s *stats) committed(ops int, took time.Duration) {
@@ -38,6 +39,7 @@ func (s *Store) Stats() Stats {
 		Ops:         s.stats.ops.Load(),
 		LargestOps:  s.stats.largest.Load(),
 		Busy:        time.Duration(s.stats.busy.Load()),
+		Frames:      s.stats.frames.Load(),
 		Checkpoints: s.stats.checkpoints.Load(),
 		Waiting:     waiting,
 	}

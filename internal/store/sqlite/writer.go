@@ -117,6 +117,9 @@ type writer struct {
 	sweep      sweep
 	refused    map[kind]int64
 	refusedAll int64
+	logLength  int64 // frames in the write-ahead log
+	logMoved   int64 // of those, moved into the file
+	shrink     bool  // the next checkpoint is due at once
 	batch      []*op
 	run        []*op
 	errs       []error
@@ -227,6 +230,7 @@ func (w *writer) transact(ops []*op, errs []error) (again bool, err error) {
 		w.rollback(t)
 		return false, err
 	}
+	w.logged()
 	t.publish()
 	return false, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ var acceptTests = []test{
 	{"TestG3_ADuplicateIsOneEvent", testDuplicate},
 	{"TestG3_AConflictIsKeptVisible", testConflict},
 	{"TestG3_OneIDFromManyAtOnce", testManyAtOnce},
+	{"TestG3_IDsOfAnyLength", testLongIDs},
 	{"TestG3_ARepeatInsideOneBatch", testRepeatInBatch},
 	{"TestG3_AKeylessEventIsNeverADuplicate", testKeyless},
 	{"TestG3_PastTheHorizonItIsNew", testHorizon},
@@ -160,6 +162,19 @@ func testDuplicate(t *testing.T, s *suite) {
 	}
 	if n := s.depth(t, "orders").Pending; n != 2 {
 		t.Errorf("%d pending, want 2", n)
+	}
+}
+
+func testLongIDs(t *testing.T, s *suite) {
+	for n := range 100 {
+		id := strings.Repeat("x", n)
+		if id == "" {
+			continue
+		}
+		first := s.accept(t, id)
+		other := s.accept(t, id+"y")
+		s.again(t, s.event("shop", id, `{"id":"`+id+`"}`), seawall.Duplicate, first.ID)
+		s.again(t, s.event("shop", id+"y", "else"), seawall.Conflict, other.ID)
 	}
 }
 

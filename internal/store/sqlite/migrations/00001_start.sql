@@ -40,7 +40,7 @@ CREATE INDEX event_entity ON event (entity) WHERE entity IS NOT NULL;
 CREATE INDEX event_unrouted ON event (routing) WHERE routing <> 0;
 
 CREATE TABLE dedupe (
-  key     BLOB PRIMARY KEY,      -- half a SHA-256 of source and source event id
+  key     BLOB PRIMARY KEY,      -- source, and source event id or half a SHA-256 of a long one
   event   INTEGER NOT NULL,
   body    BLOB NOT NULL,         -- half a SHA-256 of the body
   expires INTEGER NOT NULL
