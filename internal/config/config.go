@@ -75,8 +75,8 @@ type Destination struct {
 	URL     *expr.Template // each {…} is escaped for where it stands
 	Method  *expr.Template // default POST
 	Headers []Header
-	Body    *expr.Code // nil: the event's (or the route's transform's) body
-	Forward bool       // forward: original
+	Body    *expr.Code        // nil: the event's (or the route's transform's) body
+	Forward bool              // forward: original
 	Sign    []provider.Secret // Standard Webhooks, newest first; empty: unsigned
 
 	IdempotencyHeader string // default Idempotency-Key

@@ -1,0 +1,248 @@
+// Package app joins the rooms into a gateway: it opens the store, binds the
+// listeners, runs everything until told to stop, and then stops it in the order
+// that loses nothing. path.go states the two halves of an event's way.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/lane"
+	"github.com/seawall-dev/seawall/internal/metrics"
+	"github.com/seawall-dev/seawall/internal/receive"
+	"github.com/seawall-dev/seawall/internal/store/sqlite"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Options say what to run. Config, Load and Parse are needed.
+type Options struct {
+	Config  *config.Config                            // the checked configuration to start with
+	Load    func() (*config.Config, error)            // reads the file again, for a reload
+	Parse   func(text []byte) (*config.Config, error) // reads an earlier revision
+	Version string
+	Log     *slog.Logger // default slog.Default()
+
+	Now    func() time.Time // default time.Now
+	Random io.Reader        // for ids; default crypto/rand; safe for concurrent use
+	Jitter func() float64   // in [0,1), for backoff; default math/rand; likewise
+	Drain  time.Duration    // how long a stop waits for attempts in flight; default 30 s
+}
+
+// maxConnections bounds the connections that senders may hold open.
+const maxConnections = 4096
+
+// App is a gateway: opened, then run once.
+type App struct {
+	Options
+	node    string
+	store   *sqlite.Store
+	metrics *metrics.Metrics
+	path    *path
+	lanes   *lane.Runner
+	receive *receive.Receiver
+
+	public, admin net.Listener
+	accepted      notice
+	stopping      chan struct{}
+	closers       closers
+	reloading     sync.Mutex
+}
+
+// Open makes everything ready: when it returns, both listeners are bound and
+// the store is open, but nothing is answered or sent before Run. The caller
+// must call Run or Close.
+func Open(ctx context.Context, o Options) (_ *App, err error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Jitter == nil {
+		o.Jitter = mathrand.Float64
+	}
+	if o.Drain == 0 {
+		o.Drain = 30 * time.Second
+	}
+	a := &App{Options: o, node: nodeName(), metrics: metrics.New(o.Version), stopping: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+
+	if a.store, err = openStore(ctx, o); err != nil {
+		return nil, err
+	}
+	a.closers.add("store", a.store.Close)
+	if err = a.start(ctx); err != nil {
+		return nil, err
+	}
+	if a.public, err = a.listen("public", o.Config.Node.Listen); err != nil {
+		return nil, err
+	}
+	if a.admin, err = a.listen("admin", o.Config.Node.Admin); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func openStore(ctx context.Context, o Options) (*sqlite.Store, error) {
+	path, ok := strings.CutPrefix(o.Config.Node.Store, "sqlite:")
+	if !ok {
+		return nil, seawall.Errorf(seawall.ErrInvalid, "store %q is not in this version", o.Config.Node.Store).
+			WithHint("use store: sqlite:seawall.db")
+	}
+	return sqlite.Open(ctx, path, sqlite.Options{Exclusive: true, Now: o.Now, Log: o.Log})
+}
+
+// start makes the rooms, on the stored revision of the configuration.
+func (a *App) start(ctx context.Context) error {
+	r, err := a.store.AddRevision(ctx, a.Now(), "start", a.Config.Text)
+	if err != nil {
+		return fmt.Errorf("keep the configuration: %w", err)
+	}
+	gone, err := a.orphans(ctx, a.Config)
+	if err != nil {
+		return err
+	}
+	for _, o := range gone {
+		a.Log.Warn("deliveries wait for a destination that is not in the configuration",
+			"destination", o.Destination, "count", o.Count)
+	}
+	first := newLive(r.Number, a.Config, a.Version)
+	a.path = newPath(a, first)
+	a.lanes = lane.New(lane.Options{
+		Store: a.store, Node: a.node, Targets: a.path.targets, Deliver: a.path.deliver,
+		Log: a.Log, Now: a.Now, Drain: a.Drain,
+	})
+	a.receive = receive.New(receive.Options{
+		Current: a.path.current, Store: a.store, Reserve: a.path.reserve(a.lanes),
+		Metrics: a.metrics, Log: a.Log, Now: a.Now, Random: a.Random,
+	})
+	a.metrics.Watch(a.store, a.Now)
+	a.metrics.WatchCommits(func() (commits, ops int64) { st := a.store.Stats(); return st.Commits, st.Ops })
+	return nil
+}
+
+func (a *App) listen(what, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, (&seawall.Error{Kind: seawall.ErrUnavailable, Err: err,
+			Msg: fmt.Sprintf("%s listener on %s: %v", what, addr, err)}).
+			WithHint("is another gateway running? choose another address, or stop what listens there")
+	}
+	a.closers.add(what+" listener", func() error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return l, nil
+}
+
+// PublicAddr is where webhooks are received.
+func (a *App) PublicAddr() string { return a.public.Addr().String() }
+
+// AdminAddr is where the API answers.
+func (a *App) AdminAddr() string { return a.admin.Addr().String() }
+
+// Run serves until ctx ends or something fails that cannot be lived with. It
+// then stops receiving, lets attempts in flight end, records their outcomes,
+// and closes everything.
+func (a *App) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.Close()) }()
+	run, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	// Notes are written for as long as requests are answered.
+	notes, stopNotes := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopNotes()
+
+	public, admin := receive.Server(a.receive, a.Log), a.adminServer()
+	var servers, workers, notary errgroup.Group
+	servers.Go(func() error { return serve(public, netutil.LimitListener(a.public, maxConnections), fail) })
+	servers.Go(func() error { return serve(admin, a.admin, fail) })
+	workers.Go(func() error { return a.lanes.Run(run) })
+	workers.Go(func() error { return a.upkeep(run) })
+	workers.Go(func() error { return a.watch(run, fail) })
+	notary.Go(func() error { return a.receive.Run(notes) })
+	a.Log.Info("listening", "public", a.PublicAddr(), "admin", a.AdminAddr(), "revision", a.path.now().revision)
+
+	<-run.Done()
+	close(a.stopping)
+	a.Log.Info("stopping", "drain", a.Drain)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Drain)
+	defer cancel()
+	// Receiving ends first, the API last: it shows how the stop gets on.
+	err = errors.Join(public.Shutdown(stop), workers.Wait(), admin.Shutdown(stop), servers.Wait())
+	stopNotes()
+	return errors.Join(err, notary.Wait())
+}
+
+func serve(s *http.Server, l net.Listener, fail context.CancelCauseFunc) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		fail(err)
+		return err
+	}
+	return nil
+}
+
+// watch ends everything when the store can no longer be trusted: after a failed
+// fsync nothing that is written is known to be durable until it is reopened.
+func (a *App) watch(run context.Context, fail context.CancelCauseFunc) error {
+	select {
+	case <-run.Done():
+		return nil
+	case <-a.store.Failed():
+		err := seawall.Errorf(seawall.ErrUnavailable, "the store failed to write and cannot be trusted until it is reopened").
+			WithHint("check the disk; the gateway recovers when it is started again")
+		fail(err)
+		return err
+	}
+}
+
+// Close gives everything back; it may be called more than once.
+func (a *App) Close() error { return a.closers.run(a.Log) }
+
+func (a *App) adminServer() *http.Server {
+	return &http.Server{
+		Handler: api.New(api.Options{
+			Store: a.store, Gateway: (*gateway)(a), Listen: a.AdminAddr(), Version: a.Version, Node: a.node,
+			Metrics: a.metrics.Handler(), Changed: a.accepted.changed, Stopping: a.stopping,
+			Log: a.Log, Now: a.Now, Random: a.Random,
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      90 * time.Second, // longer than the API's own bound
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "seawall"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}

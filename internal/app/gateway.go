@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+
+	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// gateway is what the API may ask of a running App.
+type gateway App
+
+func (g *gateway) Config() (*config.Config, int64) {
+	l := g.path.now()
+	return l.config, l.revision
+}
+
+func (g *gateway) Reload(ctx context.Context, by string, drop bool) (seawall.Revision, []string, error) {
+	return (*App)(g).Reload(ctx, by, drop)
+}
+
+func (g *gateway) Wake(destination string) {
+	g.lanes.Refresh() // a gate may have changed
+	g.lanes.Wake(destination)
+}
+
+// Replan plans a stored event by the running configuration.
+func (g *gateway) Replan(ctx context.Context, id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error) {
+	ev, err := g.store.Event(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	l := g.path.now()
+	routing, decisions, ds := l.plan.Plan(l.revision, ev, g.Now())
+	added, err := g.store.Replan(ctx, id, routing, decisions, ds, a)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range added {
+		g.lanes.Wake(d.Destination)
+	}
+	return added, nil
+}
+
+// Preview shapes what a route would send for an event, as its first attempt.
+func (g *gateway) Preview(ctx context.Context, route string, ev *seawall.Event, revision int64) (*seawall.Request, error) {
+	l := g.path.now()
+	if revision != 0 && revision != l.revision {
+		var err error
+		if l, err = g.path.old.get(ctx, revision); err != nil {
+			return nil, err
+		}
+	}
+	r := l.routes[route]
+	if r == nil {
+		return nil, seawall.Errorf(seawall.ErrNotFound, "no route is named %q", route)
+	}
+	d := &seawall.Delivery{
+		ID: ev.ID.Delivery(1), Route: r.Name, Destination: r.To, System: r.To,
+		Source: ev.Source, Type: ev.Type, Entity: ev.Entity, Created: g.Now(), Revision: l.revision,
+	}
+	_, record, err := l.shape.Shape(ctx, d, ev, g.Now())
+	return record, err
+}

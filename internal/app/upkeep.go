@@ -1,0 +1,60 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+)
+
+const (
+	upkeepEvery = time.Minute
+	expireChunk = 200
+	// expirePause leaves the path its turn between two chunks.
+	expirePause = 20 * time.Millisecond
+)
+
+// upkeep deletes what is past its retention, until ctx ends.
+func (a *App) upkeep(ctx context.Context) error {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	for {
+		a.expire(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) expire(ctx context.Context) {
+	deleted := 0
+	defer func() {
+		if deleted > 0 {
+			a.Log.Info("retention", "deleted", deleted)
+		}
+	}()
+	for ctx.Err() == nil {
+		now, keep := a.Now(), a.path.now().config.Retention
+		n, more, err := a.store.Expire(ctx, store.Expiry{
+			Now: now, Events: now.Add(-keep.Events), Dead: now.Add(-keep.Dead), Limit: expireChunk,
+		})
+		deleted += n
+		if err != nil {
+			if ctx.Err() == nil {
+				a.Log.Warn("retention did not get on", "error", err)
+			}
+			return
+		}
+		if !more {
+			return
+		}
+		pause := time.NewTimer(expirePause)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+		case <-pause.C:
+		}
+	}
+}
