@@ -27,8 +27,8 @@ func BenchmarkSend(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			r := s.Do(b.Context(), &Request{Method: "POST", URL: u, Header: header(), Body: data}, limits)
-			if r.Error != "" {
-				b.Fatal(r.Error)
+			if text(r) != "" {
+				b.Fatal(text(r))
 			}
 		}
 	})

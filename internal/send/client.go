@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -67,9 +66,7 @@ func (s *Sender) transport(limits Timeouts) *http.Transport {
 		Timeout:  limits.Connect,
 		Resolver: s.resolver,
 		// On the address itself, after any look-up: the last word.
-		Control: func(network, address string, c syscall.RawConn) error {
-			return s.policy.Load().Control(network, address, c)
-		},
+		Control: s.policy.Control,
 	}
 	conf := s.tls.Clone()
 	if conf == nil {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -29,8 +30,9 @@ type Request struct {
 	Body   []byte
 }
 
-// Timeouts bound one attempt; zero is no bound of its own.
-type Timeouts struct {
+// Timeouts bound one attempt; zero is no bound of its own. It is no type of its
+// own, so that a configuration's can be passed as they are.
+type Timeouts = struct {
 	Connect time.Duration // look-up and connection
 	TLS     time.Duration // handshake
 	Header  time.Duration // from request written to response header
@@ -42,7 +44,7 @@ type Reply struct {
 	At       time.Time
 	Took     time.Duration
 	Response *seawall.Response // nil if no whole response header came
-	Error    string            // what went wrong, in plain words; with a Response, what happened to its body
+	Err      error             // what went wrong, in plain words; with a Response, what happened to its body
 
 	// Sent tells that the server may have seen some of the request. If it is
 	// false, the attempt certainly had no effect.
@@ -63,7 +65,7 @@ type Options struct {
 // Sender makes attempts. It is safe for concurrent use.
 type Sender struct {
 	now      func() time.Time
-	policy   atomic.Pointer[egress.Policy]
+	policy   *egress.Policy
 	clients  clients
 	resolver *net.Resolver
 	tls      *tls.Config
@@ -72,25 +74,17 @@ type Sender struct {
 
 // New makes a Sender.
 func New(o Options) *Sender {
-	s := &Sender{now: o.Now, resolver: o.Resolver, tls: o.TLS, idle: o.Idle}
+	s := &Sender{now: o.Now, policy: o.Policy, resolver: o.Resolver, tls: o.TLS, idle: o.Idle}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.idle == 0 {
 		s.idle = 512
 	}
-	s.policy.Store(o.Policy)
 	return s
 }
 
-// SetPolicy puts a new policy in force: for every connection made from now on,
-// and by closing the idle ones for those made before.
-func (s *Sender) SetPolicy(p *egress.Policy) {
-	s.policy.Store(p)
-	s.clients.reset()
-}
-
-// Close closes the idle connections.
+// Close closes the idle connections. Attempts in flight go on.
 func (s *Sender) Close() { s.clients.reset() }
 
 // Do makes one attempt. It returns soon after ctx ends.
@@ -121,16 +115,18 @@ func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 	reply.Canceled = ctx.Err() != nil
 	switch {
 	case reply.Canceled:
-		reply.Error = "cut off by the gateway before the answer was complete"
+		reply.Err = errCutOff
 	case reply.Response != nil:
-		reply.Error = "response body cut off: " + describe(err, r.URL, limits, stageBody)
+		reply.Err = errors.New("response body cut off: " + describe(err, r.URL, limits, stageBody))
 	case !reply.Sent:
-		reply.Error = describe(err, r.URL, limits, stageConnect)
+		reply.Err = errors.New(describe(err, r.URL, limits, stageConnect))
 	default:
-		reply.Error = describe(err, r.URL, limits, stageHeader)
+		reply.Err = errors.New(describe(err, r.URL, limits, stageHeader))
 	}
 	return reply
 }
+
+var errCutOff = errors.New("cut off by the gateway before the answer was complete")
 
 // try is the state of one attempt.
 type try struct {

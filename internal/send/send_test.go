@@ -85,7 +85,7 @@ func TestAttempt(t *testing.T) {
 			s := sender(t, Options{TLS: trust(srv)})
 
 			reply := s.Do(t.Context(), hook(t, srv.URL+"/hooks?a=b"), limits)
-			if reply.Error != "" || reply.Response == nil || !reply.Sent || reply.Canceled || reply.Took <= 0 {
+			if text(reply) != "" || reply.Response == nil || !reply.Sent || reply.Canceled || reply.Took <= 0 {
 				t.Fatalf("%+v", reply)
 			}
 			in := <-got
@@ -122,8 +122,8 @@ func TestConnectionsAreKept(t *testing.T) {
 		s := sender(t, Options{})
 		for range 5 {
 			r := s.Do(t.Context(), hook(t, srv.URL), limits)
-			if r.Error != "" || len(r.Response.Body) != min(size, keepBody) || r.Response.Truncated != (size > keepBody) {
-				t.Fatalf("%d bytes: %q, %d kept, truncated %v", size, r.Error, len(r.Response.Body), r.Response.Truncated)
+			if text(r) != "" || len(r.Response.Body) != min(size, keepBody) || r.Response.Truncated != (size > keepBody) {
+				t.Fatalf("%d bytes: %q, %d kept, truncated %v", size, text(r), len(r.Response.Body), r.Response.Truncated)
 			}
 		}
 		if n := conns.Load(); n != 1 {
@@ -155,7 +155,7 @@ func TestBodyless(t *testing.T) {
 		})
 		r := hook(t, srv.URL)
 		r.Method, r.Body = method, nil
-		if reply := sender(t, Options{}).Do(t.Context(), r, limits); reply.Error != "" || reply.Response.Status != 200 {
+		if reply := sender(t, Options{}).Do(t.Context(), r, limits); text(reply) != "" || reply.Response.Status != 200 {
 			t.Errorf("%s: %+v", method, reply)
 		}
 	}
@@ -182,7 +182,7 @@ func TestCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-arrived; cancel() }()
 	r := sender(t, Options{}).Do(ctx, hook(t, srv.URL), limits)
-	if !r.Canceled || !r.Sent || r.Response != nil || r.Error == "" {
+	if !r.Canceled || !r.Sent || r.Response != nil || text(r) == "" {
 		t.Errorf("%+v", r)
 	}
 	r = sender(t, Options{}).Do(ctx, hook(t, srv.URL), limits)
@@ -210,7 +210,7 @@ func TestHeaderIsNotInjected(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("it was sent") })
 	r := hook(t, srv.URL)
 	r.Header["X-A"] = []string{"b\r\nX-C: d"}
-	if reply := sender(t, Options{}).Do(t.Context(), r, limits); reply.Sent || reply.Error == "" {
+	if reply := sender(t, Options{}).Do(t.Context(), r, limits); reply.Sent || text(reply) == "" {
 		t.Errorf("%+v", reply)
 	}
 }
@@ -236,3 +236,11 @@ func TestFill(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// text is what an attempt says went wrong.
+func text(r Reply) string {
+	if r.Err == nil {
+		return ""
+	}
+	return r.Err.Error()
+}

@@ -68,7 +68,7 @@ func TestTLSTrouble(t *testing.T) {
 			s := sender(t, Options{TLS: &tls.Config{RootCAs: pool, Time: func() time.Time { return at }}})
 			url := strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)
 			r := s.Do(t.Context(), hook(t, url), limits)
-			if r.Error != c.error || r.Sent != (c.error == "") || (r.Response == nil) != (c.error != "") {
+			if text(r) != c.error || r.Sent != (c.error == "") || (r.Response == nil) != (c.error != "") {
 				t.Errorf("%+v, want %q", r, c.error)
 			}
 		})
@@ -79,7 +79,7 @@ func TestTLSToPlainPort(t *testing.T) {
 	srv := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") })
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	r := sender(t, Options{}).Do(t.Context(), hook(t, strings.Replace(srv.URL, "http:", "https:", 1)), limits)
-	if r.Sent || !strings.Contains(r.Error, "does not speak TLS") {
+	if r.Sent || !strings.Contains(text(r), "does not speak TLS") {
 		t.Errorf("%+v", r)
 	}
 }

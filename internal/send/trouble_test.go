@@ -209,8 +209,8 @@ func TestTrouble(t *testing.T) {
 			if took := time.Since(begin); took > 5*time.Second {
 				t.Errorf("took %s", took)
 			}
-			if !strings.Contains(r.Error, c.error) || (r.Error == "") != (c.error == "") || len(r.Error) > 400 {
-				t.Errorf("error %q, want %q", r.Error, c.error)
+			if !strings.Contains(text(r), c.error) || (text(r) == "") != (c.error == "") || len(text(r)) > 400 {
+				t.Errorf("error %q, want %q", text(r), c.error)
 			}
 			if r.Sent != c.sent || r.Canceled {
 				t.Errorf("sent %v, canceled %v", r.Sent, r.Canceled)
@@ -220,7 +220,7 @@ func TestTrouble(t *testing.T) {
 				t.Errorf("response %+v, want status %d", r.Response, c.status)
 			case r.Response != nil && len(r.Response.Body) > c.kept:
 				t.Errorf("%d bytes kept, want at most %d", len(r.Response.Body), c.kept)
-			case r.Response != nil && strings.HasPrefix(r.Error, "response body") && !r.Response.Truncated:
+			case r.Response != nil && strings.HasPrefix(text(r), "response body") && !r.Response.Truncated:
 				t.Error("a body that broke off is not marked")
 			}
 		})
@@ -255,7 +255,7 @@ func TestDrainIsBoundedInTime(t *testing.T) {
 	if took := time.Since(begin); took > 10*drainTime {
 		t.Errorf("took %s", took)
 	}
-	if r.Error != "" || !r.Response.Truncated || len(r.Response.Body) != keepBody {
-		t.Errorf("%q, %d bytes", r.Error, len(r.Response.Body))
+	if text(r) != "" || !r.Response.Truncated || len(r.Response.Body) != keepBody {
+		t.Errorf("%q, %d bytes", text(r), len(r.Response.Body))
 	}
 }

@@ -28,8 +28,8 @@ type Verdict struct {
 // returns numbers from 0 up to 1.
 //
 // A request that could not be made at all, because an expression failed, is
-// judged as a Reply with that Error and nothing sent.
-func Judge(p config.Retry, d *seawall.Delivery, r *send.Reply, now time.Time, random func() float64) Verdict {
+// judged as a Reply with that Err and nothing sent.
+func Judge(p config.Retry, d *seawall.Delivery, r send.Reply, now time.Time, random func() float64) Verdict {
 	v := Verdict{Outcome: outcome(r)}
 	if v.Outcome == seawall.OK {
 		v.State, v.Next = seawall.Delivered, "delivered"
@@ -93,7 +93,7 @@ func gaveUp(p config.Retry, d *seawall.Delivery, now time.Time, asked bool) (ove
 }
 
 // outcome maps a reply; every status is in the table of docs/retries.md.
-func outcome(r *send.Reply) seawall.Outcome {
+func outcome(r send.Reply) seawall.Outcome {
 	if r.Response == nil {
 		if r.Sent {
 			return seawall.Unknown
@@ -113,9 +113,9 @@ func outcome(r *send.Reply) seawall.Outcome {
 }
 
 // because says what was wrong, in the words of a reason.
-func because(r *send.Reply) string {
+func because(r send.Reply) string {
 	if r.Response == nil {
-		return r.Error
+		return r.Err.Error()
 	}
 	s := r.Response.Status
 	text := fmt.Sprintf("HTTP %d", s)

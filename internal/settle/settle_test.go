@@ -1,6 +1,7 @@
 package settle
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -21,12 +22,12 @@ func even() float64 { return 0.5 } // no jitter
 
 func fresh() *seawall.Delivery { return &seawall.Delivery{Since: start, Due: start} }
 
-func answer(status int, header ...string) *send.Reply {
+func answer(status int, header ...string) send.Reply {
 	h := http.Header{}
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
 	}
-	return &send.Reply{Sent: true, Response: &seawall.Response{Status: status, Headers: h}}
+	return send.Reply{Sent: true, Response: &seawall.Response{Status: status, Headers: h}}
 }
 
 // Every status has one meaning: the table of docs/retries.md.
@@ -62,7 +63,7 @@ func TestWords(t *testing.T) {
 	long.Round = 4
 	for _, c := range []struct {
 		d            *seawall.Delivery
-		r            *send.Reply
+		r            send.Reply
 		now          time.Time
 		reason, next string
 	}{
@@ -77,7 +78,7 @@ func TestWords(t *testing.T) {
 			"retry 1 of 10 in 5s: HTTP 301 Moved Permanently: redirects are not followed; it points to https://www.example.com/",
 		},
 		{fresh(), answer(410), start, "destination disabled: HTTP 410 Gone", "waits until the destination is resumed: HTTP 410 Gone"},
-		{fresh(), &send.Reply{Error: "connect: refused by 10.0.0.1:80"}, start, "connect: refused by 10.0.0.1:80", "retry 1 of 10 in 5s: connect: refused by 10.0.0.1:80"},
+		{fresh(), send.Reply{Err: errors.New("connect: refused by 10.0.0.1:80")}, start, "connect: refused by 10.0.0.1:80", "retry 1 of 10 in 5s: connect: refused by 10.0.0.1:80"},
 		{late, answer(500), start.Add(time.Hour), "gave up after 10 retries: HTTP 500 Internal Server Error", "dead: gave up after 10 retries: HTTP 500 Internal Server Error"},
 		{
 			long, answer(503, "Retry-After", "60"), start.Add(80 * time.Hour),
@@ -97,14 +98,14 @@ func TestNoAnswer(t *testing.T) {
 		want seawall.Outcome
 		due  time.Duration
 	}{
-		{send.Reply{Error: "dns: no such host x"}, seawall.Failed, 5 * time.Second},
-		{send.Reply{Error: "shape: .a: cannot index number"}, seawall.Failed, 5 * time.Second},
-		{send.Reply{Error: "connection reset", Sent: true}, seawall.Unknown, 5 * time.Second},
-		{send.Reply{Error: "cut off", Sent: true, Canceled: true}, seawall.Unknown, 0},
-		{send.Reply{Error: "cut off", Canceled: true}, seawall.Failed, 0},
+		{send.Reply{Err: errors.New("dns: no such host x")}, seawall.Failed, 5 * time.Second},
+		{send.Reply{Err: errors.New("shape: .a: cannot index number")}, seawall.Failed, 5 * time.Second},
+		{send.Reply{Err: errors.New("connection reset"), Sent: true}, seawall.Unknown, 5 * time.Second},
+		{send.Reply{Err: errors.New("cut off"), Sent: true, Canceled: true}, seawall.Unknown, 0},
+		{send.Reply{Err: errors.New("cut off"), Canceled: true}, seawall.Failed, 0},
 	} {
-		v := Judge(defaults, fresh(), &c.r, start, even)
-		if v.Outcome != c.want || v.State != seawall.Pending || !v.Due.Equal(start.Add(c.due)) || v.Error != c.r.Error || v.Disable != "" {
+		v := Judge(defaults, fresh(), c.r, start, even)
+		if v.Outcome != c.want || v.State != seawall.Pending || !v.Due.Equal(start.Add(c.due)) || v.Error != c.r.Err.Error() || v.Disable != "" {
 			t.Errorf("%+v: %+v", c.r, v)
 		}
 	}
@@ -114,7 +115,7 @@ func TestNoAnswer(t *testing.T) {
 func TestCutOffNeverKills(t *testing.T) {
 	d := fresh()
 	d.Round = 50
-	v := Judge(defaults, d, &send.Reply{Canceled: true, Error: "cut off"}, start.Add(1000*time.Hour), even)
+	v := Judge(defaults, d, send.Reply{Canceled: true, Err: errors.New("cut off")}, start.Add(1000*time.Hour), even)
 	if v.State != seawall.Pending {
 		t.Errorf("%+v", v)
 	}
@@ -124,7 +125,7 @@ func TestCutOffNeverKills(t *testing.T) {
 // status said.
 func TestStatusCounts(t *testing.T) {
 	r := answer(200)
-	r.Error, r.Canceled, r.Response.Truncated = "response body cut off", true, true
+	r.Err, r.Canceled, r.Response.Truncated = errors.New("response body cut off"), true, true
 	if v := Judge(defaults, fresh(), r, start, even); v.State != seawall.Delivered || v.Error != "" {
 		t.Errorf("%+v", v)
 	}
@@ -132,7 +133,7 @@ func TestStatusCounts(t *testing.T) {
 
 // run plays a delivery against a destination that never says yes, and returns
 // the times of its tries and its end.
-func run(t *testing.T, p config.Retry, reply func(now time.Time) *send.Reply, clock func(n int, due time.Time) time.Time, random func() float64) (tries []time.Time, end Verdict) {
+func run(t *testing.T, p config.Retry, reply func(now time.Time) send.Reply, clock func(n int, due time.Time) time.Time, random func() float64) (tries []time.Time, end Verdict) {
 	t.Helper()
 	d := fresh()
 	now := start
@@ -157,7 +158,7 @@ func run(t *testing.T, p config.Retry, reply func(now time.Time) *send.Reply, cl
 
 func undisturbed(_ int, due time.Time) time.Time { return due }
 
-func unavailable(time.Time) *send.Reply { return answer(503) }
+func unavailable(time.Time) send.Reply { return answer(503) }
 
 func TestDaysOfRetries(t *testing.T) {
 	for _, random := range []func() float64{even, func() float64 { return 0 }, func() float64 { return 0.999999 }} {
@@ -250,7 +251,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 
 // A wait that was asked for may lead past the end of the time, once.
 func TestAskedWaitsEndByTime(t *testing.T) {
-	asks := func(time.Time) *send.Reply { return answer(429, "Retry-After", "86400") }
+	asks := func(time.Time) send.Reply { return answer(429, "Retry-After", "86400") }
 	tries, end := run(t, defaults, asks, undisturbed, even)
 	if last := tries[len(tries)-1].Sub(start); last != 96*time.Hour || len(tries) != 5 || end.State != seawall.Dead {
 		t.Errorf("%d tries, the last after %s: %s", len(tries), last, end.Next)

@@ -83,7 +83,7 @@ func RetryAfter(v string, now time.Time) (time.Duration, error) {
 // askedToWait is what an answer other than yes asks for, 0 if nothing sensible.
 // RFC 9110 gives the header a meaning with 503 and 3xx, RFC 6585 with 429;
 // others use it with 403 and 4xx at large, and mean the same.
-func askedToWait(r *send.Reply, now time.Time) time.Duration {
+func askedToWait(r send.Reply, now time.Time) time.Duration {
 	if r.Response == nil {
 		return 0
 	}
