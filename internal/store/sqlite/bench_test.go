@@ -120,3 +120,93 @@ func report(b *testing.B, s *sqlite.Store) {
 	b.ReportMetric(float64(s.Stats().Commits)/float64(b.N), "fsyncs/event")
 	b.ReportMetric(float64(s.Stats().Frames)/float64(b.N), "pages/event")
 }
+
+// BenchmarkClaimSettle claims 100 deliveries and settles them, again and again,
+// from a backlog of which half waits for a dead destination and a tenth is of
+// one entity. It prints what a round costs, which must not depend on how many
+// wait.
+func BenchmarkClaimSettle(b *testing.B) {
+	var first float64
+	for _, pending := range []int{1_000, 10_000, 1_000_000} {
+		b.Run(fmt.Sprint(pending), func(b *testing.B) {
+			if pending > 10_000 && testing.Short() {
+				b.Skip("takes half a minute to fill")
+			}
+			s := open(b, filepath.Join(b.TempDir(), "seawall.db"), sqlite.Options{})
+			fill(b, s, pending)
+			ls, err := s.Acquire(b.Context(), "n1", []store.Lane{{System: "orders"}}, time.Hour)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ResetTimer()
+			for i := range b.N {
+				claimSettle(b, s, ls[0])
+				b.StopTimer() // what left the backlog is replaced
+				refill(b, s, "orders", fmt.Sprint("refill-", b.N, "-", i, "-"), 100)
+				b.StartTimer()
+			}
+			cost := b.Elapsed().Seconds() / float64(b.N)
+			b.ReportMetric(cost/100*1e6, "µs/delivery")
+			if first == 0 {
+				first = cost
+			}
+			b.ReportMetric(cost/first, "of-smallest")
+		})
+	}
+}
+
+// claimSettle takes 100 deliveries and delivers them.
+func claimSettle(b *testing.B, s *sqlite.Store, l store.Lease) {
+	now := time.Now()
+	due, _, err := s.Claim(b.Context(), l, store.Claim{Destination: "orders", Now: now, Limit: 100})
+	if err != nil || len(due) != 100 {
+		b.Fatalf("claimed %d: %v", len(due), err)
+	}
+	in := make([]store.Settlement, len(due))
+	for i, d := range due {
+		in[i] = benchSettlement(l, d.Delivery)
+	}
+	if _, err := s.Settle(b.Context(), in); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// refill accepts n events for a destination.
+func refill(b *testing.B, s *sqlite.Store, destination, id string, n int) {
+	b.Helper()
+	batch := make([]store.Acceptance, n)
+	for i := range batch {
+		batch[i] = benchAcceptance(fmt.Sprint(id, i), time.Now(), destination, "")
+	}
+	if _, err := s.Accept(b.Context(), batch); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// fill accepts events for a dead destination (half of them), for one entity at
+// orders (a tenth) and for 20 other entities at orders and elsewhere.
+func fill(b *testing.B, s *sqlite.Store, n int) {
+	b.Helper()
+	now := time.Now()
+	batch := make([]store.Acceptance, 0, 500)
+	for i := range n {
+		destination, entity := "orders", fmt.Sprint("order/", i%20)
+		switch {
+		case i%2 == 0:
+			destination = "dead"
+		case i%10 == 1:
+			entity = "order/hot"
+		case i%10 == 3:
+			destination = fmt.Sprint("other-", i%7)
+		}
+		a := benchAcceptance(fmt.Sprint("evt_", i), now, destination, entity)
+		a.Event.Body = kilobyte[:100] // the disk is shared
+		batch = append(batch, a)
+		if len(batch) == cap(batch) || i == n-1 {
+			if _, err := s.Accept(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+			batch = batch[:0]
+		}
+	}
+}

@@ -47,7 +47,7 @@ func code(err error) int32 {
 }
 
 func openConn(path string, readOnly bool) (*conn, error) {
-	c := &conn{tls: libc.NewTLS()}
+	c := &conn{tls: libc.NewTLS(), stmts: make([]*stmt, len(queries))}
 	c.scratch = libc.Xmalloc(c.tls, scratchSize)
 	c.frames = libc.Xcalloc(c.tls, 1, types.Size_t(unsafe.Sizeof(int32(0))))
 	name, err := libc.CString(path)
@@ -107,18 +107,17 @@ type query struct {
 	sql string
 }
 
-var queries int
+// queries are all of them, in the order of their numbers.
+var queries []*query
 
 func newQuery(sql string) *query {
-	queries++
-	return &query{n: queries - 1, sql: sql}
+	q := &query{n: len(queries), sql: sql}
+	queries = append(queries, q)
+	return q
 }
 
 // use returns the statement of q, ready to be bound.
 func (c *conn) use(q *query) *stmt {
-	for len(c.stmts) <= q.n {
-		c.stmts = append(c.stmts, nil)
-	}
 	if s := c.stmts[q.n]; s != nil {
 		return s
 	}

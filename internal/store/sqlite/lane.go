@@ -24,7 +24,8 @@ var (
 	qSetLane = newQuery(`INSERT INTO lane (system, shard, node, token, until) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET node = excluded.node, token = excluded.token, until = excluded.until`)
 	qFreeLanes = newQuery("UPDATE lane SET node = '', until = 0 WHERE node <> ''")
-	qToHeld    = newQuery("UPDATE unfinished SET state = 1, reason = 'unknown' WHERE state = 2 AND queue = ?")
+	qToHeld    = newQuery(`UPDATE unfinished INDEXED BY unfinished_other SET state = 1, reason = 'unknown'
+		WHERE queue = ? AND state = 2 AND state <> 0`)
 )
 
 func (w *writer) loadLanes() error {

@@ -1,0 +1,131 @@
+package sqlite_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/sqlite"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+func TestG1_OneProcessServes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	s := open(t, path, sqlite.Options{Exclusive: true})
+	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Exclusive: true})
+	if !errors.Is(err, seawall.ErrConflict) || seawall.Hint(err) == "" {
+		t.Errorf("a second serving process: %v", err)
+	}
+	s.Close()
+	open(t, path, sqlite.Options{Exclusive: true})
+}
+
+// A command beside the gateway, such as "seawall token create", works on the
+// same file, and the gateway sees what it did.
+func TestG10_ACommandWorksBesideTheGateway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	gateway := open(t, path, sqlite.Options{Exclusive: true})
+	accept := func(s *sqlite.Store, id, destination string) int64 {
+		t.Helper()
+		a := benchAcceptance(id, time.Now(), destination, "")
+		if _, err := s.Accept(t.Context(), []store.Acceptance{a}); err != nil {
+			t.Fatal(err)
+		}
+		return a.Event.Seq
+	}
+	accept(gateway, "1", "orders")
+	for round := range 3 {
+		command := open(t, path, sqlite.Options{})
+		tok := seawall.Token{Name: fmt.Sprint("ci", round), Hash: [32]byte{byte(round)}, Created: time.Now()}
+		if err := command.AddToken(t.Context(), tok, seawall.Action{What: "token.create"}); err != nil {
+			t.Fatal(err)
+		}
+		if ts, err := gateway.ListTokens(t.Context()); err != nil || len(ts) != round+1 {
+			t.Errorf("the gateway sees %d tokens (%v), want %d", len(ts), err, round+1)
+		}
+		seq := accept(command, fmt.Sprint("command-", round), fmt.Sprint("new-", round))
+		if next := accept(gateway, fmt.Sprint("gateway-", round), "orders"); next != seq+1 {
+			t.Errorf("sequence number %d after %d of another process", next, seq)
+		}
+		command.Close()
+	}
+	depths, err := gateway.Depths(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := int64(0)
+	for _, d := range depths {
+		pending += d.Pending
+	}
+	if pending != 7 || len(depths) != 4 {
+		t.Errorf("depths %+v, want 7 pending for 4 destinations", depths)
+	}
+	ls, err := gateway.Acquire(t.Context(), "n1", []store.Lane{{System: "new-1"}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if due, _, err := gateway.Claim(t.Context(), ls[0], store.Claim{Destination: "new-1", Now: time.Now(), Limit: 1}); err != nil || len(due) != 1 {
+		t.Errorf("of what the command planned, the gateway claimed %v, %v", due, err)
+	}
+}
+
+func TestG4_ARestartOwnsItsLanesAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	s := open(t, path, sqlite.Options{Exclusive: true})
+	old, err := s.Acquire(t.Context(), "before", []store.Lane{{System: "orders"}}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = open(t, path, sqlite.Options{Exclusive: true})
+	fresh, err := s.Acquire(t.Context(), "after", []store.Lane{{System: "orders"}}, time.Hour)
+	if err != nil || len(fresh) != 1 || fresh[0].Token <= old[0].Token {
+		t.Errorf("after a restart: %+v, %v", fresh, err)
+	}
+	beside := open(t, path, sqlite.Options{})
+	if got, err := beside.Acquire(t.Context(), "other", []store.Lane{{System: "orders"}}, time.Hour); err != nil || len(got) != 0 {
+		t.Errorf("a process beside took the lane: %+v, %v", got, err)
+	}
+}
+
+func TestExpireGivesSpaceBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	s := open(t, path, sqlite.Options{})
+	now := time.Now()
+	for i := range 20 {
+		batch := make([]store.Acceptance, 100)
+		for j := range batch {
+			batch[j] = benchAcceptance(fmt.Sprint(i, "-", j), now, "orders", "")
+			batch[j].Deliveries, batch[j].Expires = nil, now
+		}
+		if _, err := s.Accept(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	s = open(t, path, sqlite.Options{})
+	before, err := s.Size(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	deleted := 0
+	for more := true; more; {
+		n, again, err := s.Expire(t.Context(), store.Expiry{Now: now.Add(time.Hour), Events: now.Add(time.Minute), Dead: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		deleted, more = deleted+n, again
+	}
+	s.Close()
+	s = open(t, path, sqlite.Options{})
+	after, err := s.Size(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deleted != 2000 || after > before/4 {
+		t.Errorf("%d deleted, from %d to %d bytes", deleted, before, after)
+	}
+}
