@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/expr"
@@ -34,6 +35,8 @@ type Settings struct {
 	Timestamp TimestampSpec // hmac: where the time is that was signed
 	Tolerance time.Duration // of the signed time; 0: the provider's default
 
+	Fetch Fetcher // gets keys from the provider; nil: none can be had
+
 	ID   *expr.Code // generic sources: jq on the body; nil: none
 	Type *expr.Code
 	Time *expr.Code
@@ -52,4 +55,46 @@ type Pairs struct {
 type TimestampSpec struct {
 	Header string // "" if in the pairs, or nowhere
 	Unit   string // "s" (default), "ms", "rfc3339"
+}
+
+// Fetcher makes the requests that a scheme needs to check another: for a
+// certificate, a key set, a confirmation. Whoever provides it guards the address
+// and bounds time and size; the provider's file checks the host before it asks,
+// since the URL may come from an unverified request. A failure becomes
+// [verify.Unavailable].
+type Fetcher interface {
+	Do(r *http.Request) (*http.Response, error)
+}
+
+// given names the settings that were made, as the configuration spells them.
+func (s *Settings) given() []string {
+	var out []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"secret", len(s.Secrets) > 0},
+		{"token", len(s.Tokens) > 0},
+		{"public_key", len(s.PublicKeys) > 0},
+		{"username", s.Username != ""},
+		{"password", s.Password != ""},
+		{"header", s.Header != ""},
+		{"query", s.Query != ""},
+		{"algorithm", s.Algorithm != ""},
+		{"encoding", s.Encoding != ""},
+		{"prefix", s.Prefix != ""},
+		{"signed", s.Signed != ""},
+		{"secret_encoding", s.SecretEnc != ""},
+		{"pairs", s.Pairs != nil},
+		{"timestamp", s.Timestamp != TimestampSpec{}},
+		{"tolerance", s.Tolerance != 0},
+		{"id", s.ID != nil},
+		{"type", s.Type != nil},
+		{"time", s.Time != nil},
+	} {
+		if k.set {
+			out = append(out, k.name)
+		}
+	}
+	return out
 }

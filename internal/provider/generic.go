@@ -1,0 +1,83 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+
+	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/verify"
+)
+
+// What the generic sources have in common: nothing is known of their payload
+// but what the configuration says.
+
+const (
+	idHeader  = "Webhook-Id"      // Standard Webhooks
+	keyHeader = "Idempotency-Key" // draft-ietf-httpapi-idempotency-key-header
+
+	genericID = "id: (jq), else header webhook-id, else Idempotency-Key; otherwise every request is a new event"
+)
+
+func errNotEncoded(e verify.Encoding) error { return fmt.Errorf("it is not %s", e) }
+
+// genericItems identifies by the expressions of the settings. docs/decisions/
+// provider-seam.md says why a request without an id is a new event, even if its
+// body is equal to an earlier one's.
+func genericItems(s Settings) func(*Request) ([]Item, string) {
+	asks := s.ID != nil || s.Type != nil || s.Time != nil
+	return func(r *Request) ([]Item, string) {
+		var in *expr.Input
+		if asks {
+			in = expr.NewInput(r.Body, r.Header.Get("Content-Type"), expr.Event{ReceivedAt: r.Now, Headers: safe(r.Header, s.Header)})
+		}
+		id, noID := ask("id", s.ID, in)
+		typ, noType := ask("type", s.Type, in)
+		at, noTime := ask("time", s.Time, in)
+		it := Item{ID: clip(id), Type: clip(typ), OccurredRaw: clip(at), OccurredAt: moment(at)}
+		if at != "" && it.OccurredAt.IsZero() {
+			noTime = "time: the value is not a time"
+		}
+		switch {
+		case it.ID != "":
+		case noID != "": // there may be one, but it could not be read
+			it.ID, it.Derived = contentID(r.Body), true
+		default:
+			it.ID = clip(firstOf(r.Header.Get(idHeader), r.Header.Get(keyHeader)))
+			it.Keyless = it.ID == ""
+			if s.ID != nil {
+				noID = "id: the expression gives null"
+			}
+		}
+		return []Item{it}, join(noID, noType, noTime)
+	}
+}
+
+// ask runs an expression of the settings.
+func ask(key string, code *expr.Code, in *expr.Input) (value, problem string) {
+	if code == nil {
+		return "", ""
+	}
+	value, _, err := code.String(context.Background(), in)
+	if err != nil {
+		return "", key + ": " + err.Error()
+	}
+	return value, ""
+}
+
+// safe is the headers without what proves the sender: an expression must not
+// be able to copy a credential into an id.
+func safe(h http.Header, credential string) http.Header {
+	out := maps.Clone(h)
+	delete(out, authorization)
+	delete(out, http.CanonicalHeaderKey(credential))
+	return out
+}
+
+func genericSample(n string) sample {
+	return sample{
+		header: map[string]string{idHeader: "sample_" + n},
+		body:   `{"id":"sample_` + n + `","type":"order.paid","at":"` + sampleTime + `","order":{"id":"` + n + `","total":4200,"currency":"EUR"}}`,
+	}
+}

@@ -1,0 +1,51 @@
+package provider
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// contentID is the source event id of a body whose provider sends none: the
+// same bytes, the same event.
+func contentID(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "sha256:" + hex.EncodeToString(sum[:16])
+}
+
+// identified gives an item its id: the provider's if there is one, otherwise
+// one derived from the content. What the provider always sends and did not send
+// this time is a problem to tell.
+func identified(it Item, id, missing string, body []byte) (Item, string) {
+	if it.ID = id; id != "" {
+		return it, ""
+	}
+	it.ID, it.Derived = contentID(body), true
+	return it, missing
+}
+
+// unread is what becomes of a verified body that cannot be read.
+func unread(r *Request, err error) ([]Item, string) {
+	return []Item{{ID: contentID(r.Body), Derived: true}}, "payload: " + err.Error()
+}
+
+// clip keeps a stranger's text from growing without bound where it becomes a
+// key or is shown.
+func clip(s string) string {
+	const most = 512
+	if len(s) <= most {
+		return s
+	}
+	return s[:most]
+}
+
+// join puts problems together.
+func join(problems ...string) string {
+	var out []string
+	for _, p := range problems {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, "; ")
+}
