@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -115,7 +117,20 @@ func (s *server) destinations(ctx context.Context) ([]Destination, error) {
 
 func configured(d *config.Destination) Destination {
 	return Destination{
-		Name: d.Name, Configured: true, Gate: seawall.Open.String(),
+		Name: d.Name, Host: host(d.URL), Configured: true, Gate: seawall.Open.String(),
 		Concurrency: d.Concurrency, Signed: len(d.Sign) > 0,
 	}
+}
+
+// host is the host of a URL, without anything that may be secret; "" if it
+// depends on the event.
+func host(t *expr.Template) string {
+	if t == nil {
+		return ""
+	}
+	u, err := url.Parse(t.Prefix())
+	if err != nil || !t.Constant() && u.Path == "" && u.RawQuery == "" {
+		return ""
+	}
+	return u.Host
 }

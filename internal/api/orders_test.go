@@ -160,10 +160,19 @@ func TestReplay_Rate(t *testing.T) {
 	}
 }
 
-// A long order is carried out piece by piece, and its rate goes on.
+// A long order is carried out piece by piece, its rate goes on, and it keeps to
+// what there was when it was given.
 func TestReplay_IsBoundedInTime(t *testing.T) {
 	var b *bench
-	b = newBench(t, func(o *api.Options) { o.Store = slow{o.Store, func() { b.advance(15 * time.Second) }} })
+	late := 0
+	b = newBench(t, func(o *api.Options) {
+		o.Store = slow{o.Store, func() {
+			b.advance(15 * time.Second)
+			if late == 0 {
+				late = len(b.dead(1))
+			}
+		}}
+	})
 	ids := b.dead(1100)
 	start := b.clock()
 	pieces := 0
@@ -177,6 +186,9 @@ func TestReplay_IsBoundedInTime(t *testing.T) {
 	b.must(err)
 	if want := start.Add(1099 * time.Second); !d.Due.Equal(want) {
 		t.Errorf("the last is due %v, want %v", d.Due, want)
+	}
+	if n := b.count("dead"); n != late {
+		t.Errorf("%d dead, want the %d that came later", n, late)
 	}
 }
 
@@ -251,6 +263,9 @@ func TestCancel(t *testing.T) {
 	if d.State != "canceled" || d.Reason != "skipped" {
 		t.Errorf("%+v", d)
 	}
+	if b.gateway.woken["orders"] != 3 {
+		t.Errorf("woken %v", b.gateway.woken)
+	}
 	if acts := get[api.Page[api.Action]](b, "/api/v1/actions?on="+two.String()); len(acts.Data) != 1 || acts.Data[0].What != "skip" {
 		t.Errorf("%+v", acts)
 	}
@@ -267,6 +282,8 @@ func TestCancel_Many(t *testing.T) {
 		b.accept(fmt.Sprint("evt_", i), "{}", "orders")
 		b.advance(time.Millisecond)
 	}
+	held := b.accept("evt_held", "{}", "orders").ID.Delivery(1)
+	b.settle(seawall.Held, 0, held)
 	keep := b.accept("evt_keep", "{}", "mail")
 	dead := b.dead(1)
 	b.advance(time.Minute)
@@ -274,14 +291,14 @@ func TestCancel_Many(t *testing.T) {
 	order := api.CancelRequest{Filter: &api.Filter{Destination: "orders"}, Reason: "gone", DryRun: true}
 	r, err := c.Cancels(t.Context(), order, nil)
 	b.must(err)
-	if *r != (api.CancelResult{DryRun: true, Matched: 1003}) {
+	if *r != (api.CancelResult{DryRun: true, Matched: 1004}) {
 		t.Errorf("dry run: %+v", r)
 	}
 	order.DryRun = false
 	pieces := 0
 	r, err = c.Cancels(t.Context(), order, func(api.CancelResult) { pieces++ })
 	b.must(err)
-	if *r != (api.CancelResult{Matched: 1003, Canceled: 1003}) || pieces < 2 {
+	if *r != (api.CancelResult{Matched: 1004, Canceled: 1004}) || pieces < 2 {
 		t.Errorf("%+v in %d pieces", r, pieces)
 	}
 	r, err = c.Cancels(t.Context(), order, nil)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/api/client"
+	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/internal/metrics"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
@@ -62,6 +63,28 @@ func TestDestinations(t *testing.T) {
 	b.must(err)
 	if len(acts.Data) != 2 || acts.Data[0].What != "resume" || acts.Data[1].Detail["reason"] != "they are moving" {
 		t.Errorf("%+v", acts)
+	}
+}
+
+func TestDestinations_Host(t *testing.T) {
+	b := newBench(t)
+	for text, want := range map[string]string{
+		"https://orders.internal/hooks":                 "orders.internal",
+		"https://user:hunter2@orders.internal:8443/x":   "orders.internal:8443",
+		"https://orders.internal/{.id}":                 "orders.internal",
+		"https://orders.internal?id={.id}":              "orders.internal",
+		"https://shop-{.shop}.example/hooks?key=secret": "",
+		"{.callback}": "",
+	} {
+		u, err := expr.CompileTemplate(text)
+		b.must(err)
+		b.gateway.config.Destinations[0].URL = u
+		code, body := b.do("GET", "/api/v1/destinations/orders", "")
+		var d api.Destination
+		b.must(json.Unmarshal(body, &d))
+		if code != 200 || d.Host != want || strings.Contains(string(body), "hunter2") {
+			t.Errorf("%s: %d %s, want host %q", text, code, body, want)
+		}
 	}
 }
 
