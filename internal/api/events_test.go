@@ -267,7 +267,7 @@ func TestEvents_Follow(t *testing.T) {
 		t.Errorf("from now: %v", now)
 	}
 	b.accept("evt_3", "{}")
-	if ids, next = seq("cursor=" + next); fmt.Sprint(ids) != "[evt_3]" {
+	if ids, _ := seq("cursor=" + next); fmt.Sprint(ids) != "[evt_3]" {
 		t.Errorf("continued: %v", ids)
 	}
 	// A page of one at a time loses and repeats nothing.

@@ -67,7 +67,6 @@ type bench struct {
 	mu     sync.Mutex
 	now    time.Time
 	random io.Reader
-	lease  store.Lease
 }
 
 func (b *bench) clock() time.Time {
