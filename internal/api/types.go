@@ -68,7 +68,7 @@ type Traced struct {
 // Incident is one line of an event's timeline.
 type Incident struct {
 	At       time.Time `json:"at"`
-	Kind     string    `json:"kind" doc:"arrived, verified, duplicate, conflict, decision, planned, attempt, waiting, ended or action."`
+	Kind     string    `json:"kind" doc:"arrived, verified, identified, duplicate, conflict, decision, planned, attempt, waiting, ended or action."`
 	Text     string    `json:"text" doc:"What happened, in plain words."`
 	Delivery string    `json:"delivery,omitempty"`
 	Attempt  int       `json:"attempt,omitempty"`
