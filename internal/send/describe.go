@@ -136,7 +136,7 @@ func describeConn(err error, at stage) string {
 		return "connect: refused by " + address(op)
 	case dialling:
 		return clip(fmt.Sprintf("connect: %s: %s", address(op), op.Err))
-	case strings.Contains(text, "response headers exceeded"), strings.Contains(text, "response header list larger"):
+	case strings.Contains(text, "response headers exceeded"), strings.Contains(text, "header list larger"), strings.Contains(text, "header list too large"):
 		return fmt.Sprintf("response header exceeds %d KiB", maxHeader>>10)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "connection reset by the server" + before(at)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +40,7 @@ func dropsSecond(requests *atomic.Int32) func(net.Conn) {
 
 // One attempt is at most one request: net/http's own repeating of requests with
 // an Idempotency-Key, or of a safe method, is off.
-func TestOneAttemptIsOneRequest(t *testing.T) {
+func TestG4_OneAttemptIsOneRequest(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "GET", "HEAD", "DELETE", "OPTIONS"} {
 		for _, body := range []string{"", "{}"} {
 			for _, header := range []string{"Idempotency-Key", "X-Idempotency-Key", "idempotency-key"} {
@@ -81,12 +82,14 @@ func TestPlainTransportSendsTwice(t *testing.T) {
 	}
 }
 
-// What a server of HTTP/2 refuses unseen is sent again by the transport.
-func TestRefusedStreamsAreSentAgain(t *testing.T) {
+// A server of HTTP/2 that takes one request at a time per connection gets them
+// all the same: what does not fit waits, or opens another connection.
+func TestFewStreams(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 	}))
 	srv.EnableHTTP2 = true
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1}
 	srv.StartTLS()
 	defer srv.Close()
@@ -164,5 +167,24 @@ func (a *answers) serve(c net.Conn) {
 		if _, err := c.Write(append([]byte{byte(len(out) >> 8), byte(len(out))}, out...)); err != nil {
 			return
 		}
+	}
+}
+
+// Over HTTP/2 as over HTTP/1.1, what a server says before its answer is bounded.
+func TestFloodOverHTTP2(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Link", "</a>; rel=preload; as=style")
+		for r.Context().Err() == nil {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+	}))
+	srv.EnableHTTP2 = true
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	r := sender(t, Options{TLS: trust(srv)}).Do(t.Context(), hook(t, srv.URL), limits)
+	if r.Response != nil || !r.Sent || text(r) != "response header exceeds 64 KiB" {
+		t.Errorf("%+v", r)
 	}
 }

@@ -91,12 +91,7 @@ func (s *Sender) Close() { s.clients.reset() }
 func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 	t := &try{}
 	reply := Reply{At: s.now()}
-	within, cancel := ctx, context.CancelFunc(func() {})
-	if limits.Whole > 0 {
-		within, cancel = context.WithTimeout(ctx, limits.Whole)
-	} else {
-		within, cancel = context.WithCancel(ctx)
-	}
+	within, cancel := bounded(ctx, limits.Whole)
 	defer cancel()
 	t.prepare(within, r)
 
@@ -124,6 +119,13 @@ func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 		reply.Err = errors.New(describe(err, r.URL, limits, stageHeader))
 	}
 	return reply
+}
+
+func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d > 0 {
+		return context.WithTimeout(ctx, d)
+	}
+	return context.WithCancel(ctx)
 }
 
 var errCutOff = errors.New("cut off by the gateway before the answer was complete")

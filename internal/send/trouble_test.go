@@ -54,7 +54,7 @@ func gone(c net.Conn) { io.Copy(io.Discard, c) }
 func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
 
 // What bad destinations come to (fault 12), apart from TLS.
-func TestTrouble(t *testing.T) {
+func TestG7_BadDestinationsAreBounded(t *testing.T) {
 	short := Timeouts{Connect: time.Second, TLS: 100 * time.Millisecond, Header: 100 * time.Millisecond, Whole: 300 * time.Millisecond}
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

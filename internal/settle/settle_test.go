@@ -202,7 +202,7 @@ func TestNoRetries(t *testing.T) {
 
 // A clock that jumps by an hour, once, at any try, leaves no retry out; nor does
 // a queue that stood still for days.
-func TestJumpsKillNothingEarly(t *testing.T) {
+func TestG2_JumpsKillNothingEarly(t *testing.T) {
 	for _, p := range []config.Retry{
 		defaults,
 		{For: 10 * time.Minute, Max: 10, First: 5 * time.Second, Cap: 24 * time.Hour},

@@ -38,7 +38,7 @@ func (w *work) headers(body []byte, kind, credentials string, veil veil) (out, s
 		name := textproto.CanonicalMIMEHeaderKey(h.Name)
 		value, err := w.expand(h.Value, expr.HeaderValue)
 		if err == nil {
-			err = checkHeader(name, value)
+			err = w.checkHeader(name, value)
 		}
 		if err != nil {
 			return nil, nil, w.fault("header "+strconv.Quote(clip(h.Name)), err)
@@ -127,13 +127,13 @@ func (w *work) own(out http.Header, body []byte) error {
 
 // checkHeader refuses what belongs to the connection, to the body, or to every
 // delivery.
-func checkHeader(name, value string) error {
+func (w *work) checkHeader(name, value string) error {
 	switch {
 	case !isToken(name):
 		return errors.New("not a header name")
 	case ofConnection[name], name == "Host", name == "Content-Length":
 		return errors.New("it belongs to the connection and cannot be set")
-	case strings.HasPrefix(name, "Seawall-"), strings.HasPrefix(name, "Webhook-"):
+	case strings.HasPrefix(name, "Seawall-"), strings.HasPrefix(name, "Webhook-"), name == "Traceparent", name == w.dest.keyName:
 		return errors.New("it is the gateway's own")
 	}
 	for i := range len(value) {

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/provider"
@@ -57,9 +59,10 @@ func TestForwardedHeadersSurvive(t *testing.T) {
 		}
 	}
 	// What the configuration says goes before what was sent.
-	d.Headers = headers(t, "idempotency-key", "mine", "Traceparent", "")
+	ev.Headers["X-A"], ev.Headers["X-B"] = []string{"theirs"}, []string{"theirs"}
+	d.Headers = headers(t, "x-a", "mine", "x-b", "")
 	out, _ = mustShape(t, d, nil, ev)
-	if out.Header.Get("Idempotency-Key") != "mine" || out.Header.Get("Seawall-Idempotency-Key") == "" || out.Header.Get("Traceparent") == "00-theirs" {
+	if out.Header.Get("X-A") != "mine" || out.Header["X-B"] != nil {
 		t.Errorf("%v", out.Header)
 	}
 }
@@ -85,6 +88,36 @@ func TestValuesOfTheEventAreEncoded(t *testing.T) {
 	for _, name := range []string{"Seawall-Type", "Seawall-Entity", "Seawall-Version"} {
 		if _, ok := out.Header[name]; ok {
 			t.Errorf("%s is sent: %q", name, out.Header.Get(name))
+		}
+	}
+}
+
+// Retries, and replays by another configuration, keep the identity that a
+// consumer dedupes by.
+func TestG4_AttemptsKeepTheirIdentity(t *testing.T) {
+	ev := event()
+	for _, d := range []*config.Destination{{}, {Body: code(t, `{id}`)}, {Method: template(t, "PUT")}} {
+		out, _ := mustShape(t, d, nil, ev)
+		if id := ev.ID.Delivery(1).String(); out.Header.Get("Webhook-Id") != id || out.Header.Get("Idempotency-Key") != id {
+			t.Errorf("%v", out.Header)
+		}
+	}
+	s := New(&config.Config{
+		Destinations: []*config.Destination{{Name: "dest", URL: template(t, "https://x.example/")}},
+		Routes:       []*config.Route{{Name: "r", To: "dest"}},
+	}, "")
+	for attempts := range 11 {
+		dl := delivery(ev)
+		dl.Attempts = attempts
+		at := now.Add(time.Duration(attempts) * time.Hour)
+		out, _, err := s.Shape(t.Context(), dl, ev, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := out.Header
+		if h.Get("Webhook-Id") != dl.ID.String() || h.Get("Idempotency-Key") != dl.ID.String() ||
+			h.Get("Seawall-Attempt") != strconv.Itoa(attempts+1) || h.Get("Webhook-Timestamp") != strconv.FormatInt(at.Unix(), 10) {
+			t.Errorf("attempt %d: %v", attempts+1, h)
 		}
 	}
 }

@@ -235,6 +235,8 @@ func TestFaults(t *testing.T) {
 		{"length", nil, &config.Destination{Headers: headers(t, "content-length", "1")}, nil, `header "content-length": it belongs to the connection`},
 		{"chunks", nil, &config.Destination{Headers: headers(t, "transfer-encoding", "chunked")}, nil, `header "transfer-encoding": it belongs to the connection`},
 		{"ours", nil, &config.Destination{Headers: headers(t, "seawall-event", "x")}, nil, `header "seawall-event": it is the gateway's own`},
+		{"key", nil, &config.Destination{Headers: headers(t, "Idempotency-Key", "x")}, nil, `header "Idempotency-Key": it is the gateway's own`},
+		{"trace", nil, &config.Destination{Headers: headers(t, "traceparent", "x")}, nil, `header "traceparent": it is the gateway's own`},
 		{"signature", nil, &config.Destination{Headers: headers(t, "webhook-signature", "x")}, nil, `header "webhook-signature": it is the gateway's own`},
 		{"forward and transform", nil, &config.Destination{Forward: true}, &config.Route{Transform: code(t, `.`)}, `shape: route "r": a transform cannot apply`},
 		{"expired", nil, &config.Destination{Sign: []provider.Secret{{Value: "whsec_MDEyMw==", Expires: now}}}, nil, `sign: every secret has expired`},
