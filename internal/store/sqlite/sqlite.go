@@ -19,6 +19,7 @@ import (
 	driver "modernc.org/sqlite"
 
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // Options say how a store is opened. The zero value is fine.
@@ -160,7 +161,11 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 	select {
 	case c := <-s.readers:
 		defer func() { s.readers <- c }()
-		return f(c)
+		err := f(c)
+		if code(err) != 0 {
+			return seawall.Errorf(seawall.ErrUnavailable, "store: %w", err)
+		}
+		return err
 	case <-s.closed:
 		return errClosed
 	case <-ctx.Done():
