@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -69,6 +70,26 @@ func TestG10_ACommandWorksBesideTheGateway(t *testing.T) {
 	}
 	if due, _, err := gateway.Claim(t.Context(), ls[0], store.Claim{Destination: "new-1", Now: time.Now(), Limit: 1}); err != nil || len(due) != 1 {
 		t.Errorf("of what the command planned, the gateway claimed %v, %v", due, err)
+	}
+}
+
+func TestFilesAreTheOwnersOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	s := open(t, path, sqlite.Options{Exclusive: true})
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", ".lock"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", filepath.Base(path+suffix), info.Mode())
+		}
+	}
+	if _, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "none", "seawall.db"), sqlite.Options{}); err == nil {
+		t.Error("opened in a directory that does not exist")
 	}
 }
 

@@ -16,9 +16,11 @@ const (
 	defaultLimit = 100
 	maxLimit     = 1000
 
-	// stretch is how many ids one page looks through at most for what a filter
-	// selects: a rare match makes pages thin, never slow.
+	// stretch is how many ids are looked through in one go for what a filter
+	// selects, and steps how much work (SQLite's own count, some 30 ms) a page
+	// may take over several goes: a rare match makes pages thin, never slow.
 	stretch = 5000
+	steps   = 1_000_000
 )
 
 // listing pages through rows by id.
@@ -56,61 +58,85 @@ func (l *listing[T]) page(c *conn, p store.Page) (out store.List[T], err error) 
 			high = min(high, last-1)
 		}
 	}
-	if low > high {
-		return out, nil
-	}
-	from, to := low, high
-	if l.width > 0 && high-low >= l.width {
-		if l.ascending {
-			to = low + l.width - 1
-		} else {
-			from = high - l.width + 1
-		}
-	}
 	st := c.prepare(l.sql)
 	defer st.finalize()
-	st.int(from).int(to).int(int64(limit + 1))
+	for work := 0; low <= high; {
+		from, to := l.stretch(low, high)
+		full, err := l.collect(st, from, to, limit, &last, &out)
+		if err != nil || full {
+			return out, err
+		}
+		past, more, err := l.leap(c, from, to, low, high)
+		if err != nil || !more {
+			return out, err
+		}
+		if work += st.work(); work > steps {
+			out.Next = writeCursor(l.kind, past)
+			return out, nil
+		}
+		if l.ascending {
+			low = past + 1
+		} else {
+			high = past - 1
+		}
+	}
+	return out, nil
+}
+
+// stretch is the part of what is left that is looked through next.
+func (l *listing[T]) stretch(low, high int64) (from, to int64) {
+	switch {
+	case l.width == 0 || high-low < l.width:
+		return low, high
+	case l.ascending:
+		return low, low + l.width - 1
+	default:
+		return high - l.width + 1, high
+	}
+}
+
+// collect adds what a stretch holds, and tells whether the page is full and
+// something is left over.
+func (l *listing[T]) collect(st *stmt, from, to int64, limit int, last *int64, out *store.List[T]) (full bool, err error) {
+	defer st.done()
+	st.int(from).int(to).int(int64(limit + 1 - len(out.Items)))
 	bindAll(st, l.args)
 	for st.next() {
 		id, item, err := l.scan(st)
 		if err != nil {
-			return out, err
+			return false, err
 		}
 		if len(out.Items) == limit {
-			out.Next = writeCursor(l.kind, last)
-			return out, st.done()
+			out.Next = writeCursor(l.kind, *last)
+			return true, nil
 		}
 		out.Items = append(out.Items, item)
-		last = id
+		*last = id
 	}
-	if err := st.done(); err != nil {
-		return out, err
-	}
-	out.Next, err = l.leap(c, from, to)
-	return out, err
+	return false, st.done()
 }
 
-// leap returns the cursor for what lies past a stretch, "" if nothing does.
-func (l *listing[T]) leap(c *conn, from, to int64) (string, error) {
+// leap returns the id to go on from past a stretch, over any gap; false if
+// nothing is left.
+func (l *listing[T]) leap(c *conn, from, to, low, high int64) (past int64, more bool, err error) {
+	if from <= low && to >= high {
+		return 0, false, nil
+	}
 	edge := from
 	if l.ascending {
 		edge = to
-	}
-	if l.width == 0 || !l.ascending && from <= l.low || l.ascending && to >= l.high {
-		return "", nil
 	}
 	st := c.prepare(l.nearest)
 	defer st.finalize()
 	id, err := one(st.int(edge))
 	switch {
 	case err != nil || id == 0:
-		return "", err
-	case l.ascending && id <= l.high:
-		return writeCursor(l.kind, id-1), nil
-	case !l.ascending && id >= l.low:
-		return writeCursor(l.kind, id+1), nil
+		return 0, false, err
+	case l.ascending:
+		return id - 1, id <= high, nil
+	default:
+		return id + 1, id >= low, nil
 	}
-	return "", nil
 }
 
 // where collects a filter's conditions.

@@ -99,6 +99,11 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 			return err
 		}
 	}
+	// Payloads are nobody else's business; the log gets the file's mode. An
+	// existing file is not opened here: closing it would drop SQLite's locks.
+	if f, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
+		f.Close()
+	}
 	c, err := openConn(s.path, false)
 	if err != nil {
 		return err

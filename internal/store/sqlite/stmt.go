@@ -169,6 +169,12 @@ func (s *stmt) done() error {
 	return err
 }
 
+// work counts the steps that SQLite's virtual machine took since it was asked
+// last.
+func (s *stmt) work() int {
+	return int(lib.Xsqlite3_stmt_status(s.c.tls, s.p, lib.SQLITE_STMTSTATUS_VM_STEP, 1))
+}
+
 func (s *stmt) finalize() {
 	s.done()
 	if s.p != 0 {

@@ -16,6 +16,7 @@ var listTests = []test{
 	{"TestG9_EventsAreFollowed", testFollow},
 	{"TestG9_DeliveriesAreListedByFilter", testListDeliveries},
 	{"TestG9_RejectedArrivalsAreKeptAndBounded", testRefuse},
+	{"TestG9_ARareMatchIsFoundFarBack", testRare},
 	{"TestG9_ABadCursorIsRefused", testBadCursor},
 }
 
@@ -216,5 +217,44 @@ func testBadCursor(t *testing.T, s *suite) {
 	}
 	if _, err := s.Store.ListDeliveries(t.Context(), store.DeliveryFilter{}, store.Page{Cursor: events.Next}); !errors.Is(err, seawall.ErrInvalid) {
 		t.Errorf("the cursor of another list: %v", err)
+	}
+}
+
+// What a filter selects is found however much lies before it.
+func testRare(t *testing.T, s *suite) {
+	rare := s.event("shop", "rare", "x")
+	rare.Type = "rare"
+	_, err := s.Store.Accept(t.Context(), []store.Acceptance{s.acceptance(rare, "orders")})
+	must(t, err)
+	dead := s.dead(t, 1, "audit")
+	last := rare.Seq
+	for i := range 24 {
+		batch := make([]store.Acceptance, 500)
+		for j := range batch {
+			batch[j] = s.acceptance(s.event("shop", fmt.Sprint(i, "-", j), ""), "orders")
+		}
+		_, err := s.Store.Accept(t.Context(), batch)
+		must(t, err)
+	}
+	s.dead(t, 1, "orders")
+	for _, f := range []store.EventFilter{{Type: "rare"}, {Type: "ra*"}, {SourceID: "rare"}, {Type: "rare", After: -1}} {
+		es := collect(t, func(p store.Page) (store.List[seawall.Event], error) { return s.Store.ListEvents(t.Context(), f, p) })
+		if len(es) != 1 || es[0].Seq != last {
+			t.Errorf("%+v: %d found, want the rare one", f, len(es))
+		}
+	}
+	state := seawall.Dead
+	for _, f := range []store.DeliveryFilter{{State: &state, Destination: "audit"}, {State: &state, Destination: "audit", Type: "order.*"}, {Destination: "audit"}} {
+		ds := collect(t, func(p store.Page) (store.List[seawall.Delivery], error) {
+			return s.Store.ListDeliveries(t.Context(), f, p)
+		})
+		if len(ds) != 1 || ds[0].ID != dead[0] {
+			t.Errorf("%+v: %d found, want the one of audit", f, len(ds))
+		}
+	}
+	ids, next, err := s.Store.Matching(t.Context(), store.DeliveryFilter{}, store.Page{Limit: 10})
+	must(t, err)
+	if len(ids) != 2 || next != "" || ids[0] != dead[0] {
+		t.Errorf("matching: %v, next %q", ids, next)
 	}
 }

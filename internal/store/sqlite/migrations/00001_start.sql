@@ -90,7 +90,8 @@ CREATE TABLE finished (
   rank     BLOB,
   last     BLOB                  -- the attempt that ended it, packed
 );
-CREATE INDEX finished_dead ON finished (queue) WHERE state = 4;
+CREATE INDEX finished_dead ON finished (queue) WHERE state = 4;    -- to count them
+CREATE INDEX finished_letters ON finished (state) WHERE state = 4; -- to list them, by id
 
 -- Attempts that did not end their delivery; those that did are in finished.
 CREATE TABLE attempt (
