@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -59,7 +60,7 @@ func openStandard(s Settings, prefix string) (*source, error) {
 	scheme := verify.Standard{Prefix: prefix, Window: verify.Both(tolerance(s, 5*time.Minute))}
 	return &source{
 		keys:      secrets,
-		signature: prefix + "signature",
+		signature: http.CanonicalHeaderKey(prefix + "signature"),
 		check: func(r *Request, keys []verify.Key) (string, error) {
 			version, n, err := scheme.Verify(r.Header, r.Body, keys, public, r.Now)
 			if err != nil {
