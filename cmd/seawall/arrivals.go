@@ -79,7 +79,7 @@ func (c *cli) arrivalsShow() *cobra.Command {
 		if c.json {
 			return writeJSON(c.out, a)
 		}
-		o.Now, o.Style, o.Flags, o.Headers = c.now(), c.style(), c.flags(), true
+		o.Now, o.Style, o.Program, o.Flags, o.Headers = c.now(), c.style(), c.program, c.flags(), true
 		return story.WriteArrival(c.out, a, o)
 	})
 	return cmd

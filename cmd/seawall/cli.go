@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/terminal"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -30,6 +31,7 @@ type cli struct {
 	env      func(string) string
 	now      func() time.Time
 	random   io.Reader
+	program  string // as it was called, for commands that are shown
 
 	config    string
 	json      bool
@@ -52,7 +54,15 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	}
 	var usage *usageError
 	misused := !c.running || errors.As(err, &usage)
+	var problems config.Errors
+	if errors.As(err, &problems) {
+		c.reportProblems(problems)
+		return exitFailed
+	}
 	hint := seawall.Hint(err)
+	if down := (*notRunning)(nil); errors.As(err, &down) {
+		err, hint = down, "start it: "+down.start
+	}
 	if misused && hint == "" {
 		hint = cmd.CommandPath() + " --help"
 	}
@@ -132,7 +142,7 @@ func (c *cli) flags() string {
 
 // command is a command of ours as a person would type it now.
 func (c *cli) command(args string) string {
-	return strings.TrimSpace("seawall " + args + " " + c.flags())
+	return strings.TrimSpace(c.program + " " + args + " " + c.flags())
 }
 
 // configPath is the configuration file: --config, else SEAWALL_CONFIG, else

@@ -25,7 +25,7 @@ func (c *cli) gateway() (*client.Client, error) {
 		return nil, err
 	}
 	return client.New(base, token, &http.Client{Transport: &knocker{
-		next: http.DefaultTransport, start: "seawall serve --config " + c.configPath(),
+		next: http.DefaultTransport, start: c.program + " serve --config " + c.configPath(),
 	}})
 }
 
@@ -100,3 +100,8 @@ func (k *knocker) RoundTrip(r *http.Request) (*http.Response, error) {
 type notRunning struct{ host, start string }
 
 func (e *notRunning) Error() string { return "gateway not running at " + e.host }
+
+func isNotRunning(err error) bool {
+	var e *notRunning
+	return errors.As(err, &e)
+}

@@ -124,7 +124,7 @@ func (c *cli) deliveriesShow() *cobra.Command {
 		if c.json {
 			return writeJSON(c.out, d)
 		}
-		o.Now, o.Style, o.Flags = c.now(), c.style(), c.flags()
+		o.Now, o.Style, o.Program, o.Flags = c.now(), c.style(), c.program, c.flags()
 		return story.WriteDelivery(c.out, d, o)
 	})
 	return cmd
@@ -135,6 +135,7 @@ func (c *cli) deliveriesCancel() *cobra.Command {
 	var r api.CancelRequest
 	cmd := &cobra.Command{
 		Use: "cancel [ID...]", Short: "End unfinished deliveries: by id, or those that a filter selects",
+		Args: cobra.ArbitraryArgs,
 		Example: "  seawall deliveries cancel dlv_… --reason 'the customer is gone'\n" +
 			"  seawall deliveries cancel --destination old --state pending --dry-run",
 	}

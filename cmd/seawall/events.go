@@ -119,7 +119,7 @@ func (c *cli) tell(ctx context.Context, g *client.Client, id string, o story.Opt
 	for _, d := range gates {
 		o.Gates[d.Name] = d
 	}
-	o.Now, o.Style, o.Flags = c.now(), c.style(), c.flags()
+	o.Now, o.Style, o.Program, o.Flags = c.now(), c.style(), c.program, c.flags()
 	return story.Write(c.out, s, o)
 }
 

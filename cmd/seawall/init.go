@@ -85,13 +85,13 @@ func (c *cli) begin(file string) error {
 	}
 	c.printf(`
 Next:
-  seawall check%[1]s            what the file says, and whether it is valid
-  seawall serve%[1]s            start the gateway
-  seawall send github%[1]s      from another terminal: a signed sample
-  seawall events list%[1]s      and what became of it
+  %[3]s check%[1]s            whether the file is valid
+  %[3]s serve%[1]s            start the gateway
+  %[3]s send github%[1]s      from another terminal: a signed sample
+  %[3]s events list%[1]s      and what became of it
 
 At GitHub, the webhook's secret is the one in %[2]s.
-`, flag, files[1].path)
+`, flag, files[1].path, c.program)
 	return nil
 }
 

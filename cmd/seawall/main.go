@@ -16,7 +16,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	c := &cli{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		env: os.Getenv, now: time.Now, random: rand.Reader,
+		env: os.Getenv, now: time.Now, random: rand.Reader, program: os.Args[0],
 	}
 	os.Exit(c.run(ctx, os.Args[1:]))
 }

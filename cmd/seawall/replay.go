@@ -16,6 +16,7 @@ func (c *cli) replayCommand() *cobra.Command {
 	var original bool
 	cmd := &cobra.Command{
 		Use: "replay [ID...]", Short: "Send finished deliveries again: by id, or those that a filter selects",
+		Args: cobra.ArbitraryArgs,
 		Long: `Send finished deliveries again, under the same id: by id, or those that a filter
 selects, which are dead letters unless it names another state.
 

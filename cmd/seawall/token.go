@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,4 +132,25 @@ func (c *cli) tokenDelete() *cobra.Command {
 
 func (c *cli) action(what, on string, detail map[string]string) seawall.Action {
 	return seawall.Action{At: c.now(), By: atStore, What: what, On: on, Detail: detail}
+}
+
+// ahead reads when a token ends: RFC 3339, or a duration from now, of which
+// whole days and weeks are one too; zero for "".
+func (c *cli) ahead(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		digits, ok := strings.CutSuffix(s, unit)
+		if n, err := strconv.Atoi(digits); ok && err == nil && n > 0 && n < 10_000 {
+			return c.now().Add(time.Duration(n) * length), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return c.now().Add(d), nil
+	}
+	return time.Time{}, usageHint(usagef("--expires: %q is neither a time nor a duration", s), "for example 90d, 12h or 2027-01-31T12:00:00Z")
 }

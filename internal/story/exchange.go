@@ -34,11 +34,14 @@ func (t *teller) exchange(a *api.Attempt) {
 		return
 	}
 	status := fmt.Sprintf("%d %s", r.Status, http.StatusText(r.Status))
-	size := terminal.Bytes(int64(len(r.Body)))
-	if r.Truncated {
-		size = "the first " + size
+	size := ""
+	switch {
+	case r.Truncated:
+		size = ", the first " + terminal.Bytes(int64(len(r.Body)))
+	case len(r.Body) > 0:
+		size = ", " + terminal.Bytes(int64(len(r.Body)))
 	}
-	t.line("%s%s %s, %s", indent, t.Style.Dim("←"), strings.TrimSpace(status), size)
+	t.line("%s%s %s%s", indent, t.Style.Dim("←"), strings.TrimSpace(status), size)
 	if t.Headers {
 		t.headers(r.Headers, indent+"  ")
 	} else if v := r.Headers.Get("Retry-After"); v != "" {

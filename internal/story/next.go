@@ -1,6 +1,7 @@
 package story
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -92,5 +93,5 @@ func (t *teller) advise(d *api.Traced, add func(why, command string)) {
 
 // command is a command of ours as it is typed.
 func (t *teller) command(args string) string {
-	return strings.TrimSpace("seawall " + args + " " + t.Flags)
+	return strings.TrimSpace(cmp.Or(t.Program, "seawall") + " " + args + " " + t.Flags)
 }

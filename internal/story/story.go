@@ -23,6 +23,7 @@ type Options struct {
 	Style   terminal.Style
 	Headers bool                       // with all headers
 	Bodies  bool                       // with whole bodies, as far as they are kept; else their beginning
+	Program string                     // how this program is called in commands that are shown; "": seawall
 	Flags   string                     // put behind every command that is shown, for example "--config my.yaml"
 	Gates   map[string]api.Destination // by name: who paused what; may be nil
 }
@@ -169,7 +170,7 @@ func (t *teller) kind(in api.Incident) string {
 	if in.Delivery != "" && len(t.Deliveries) > 1 {
 		for i, d := range t.Deliveries {
 			if d.ID == in.Delivery {
-				name += " " + strconv.Itoa(i+1)
+				name += " #" + strconv.Itoa(i+1)
 			}
 		}
 	}

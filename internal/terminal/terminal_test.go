@@ -60,6 +60,9 @@ func TestAgo(t *testing.T) {
 			t.Errorf("%v back: %q, want %q", c.back, got, c.want)
 		}
 	}
+	if got := Length(-1 << 63); got != "-106751d23h" { // as far as a duration goes
+		t.Errorf("the longest: %q", got)
+	}
 	if got := When(time.Time{}, now); got != "-" {
 		t.Errorf("no time: %q", got)
 	}

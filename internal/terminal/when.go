@@ -22,7 +22,7 @@ func Ago(t, now time.Time) string {
 	case d >= time.Second:
 		return Length(d) + " ago"
 	case d <= -time.Second:
-		return "in " + Length(-d)
+		return "in " + Length(d.Abs())
 	}
 	return "now"
 }
@@ -41,7 +41,7 @@ func Length(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d < 0:
-		return "-" + Length(-d)
+		return "-" + Length(d.Abs())
 	case d < time.Millisecond:
 		return d.Round(time.Microsecond).String()
 	case d < time.Second:

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/sqlite"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// variables are those of the environment that are the command line's own.
+var variables = []string{"SEAWALL_CONFIG", "SEAWALL_TOKEN", "SEAWALL_URL"}
+
+// load reads and checks the configuration.
+func (c *cli) load() (*config.Config, error) {
+	cfg, err := config.Load(c.configPath(), config.Options{Known: variables})
+	if err != nil {
+		return nil, noConfig(c.configPath(), err)
+	}
+	return cfg, nil
+}
+
+// node reads of the configuration only what belongs to the process. Without a
+// file, and none was named, it is what a gateway does by default.
+func (c *cli) node() (config.Node, error) {
+	path := c.configPath()
+	n, err := config.LoadNode(path, config.Options{ReadFile: func(name string) ([]byte, error) {
+		b, err := os.ReadFile(name)
+		if path == defaultConfig && errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return b, err
+	}})
+	if err != nil {
+		return n, noConfig(path, err)
+	}
+	return n, nil
+}
+
+// withStore opens the gateway's store, beside the gateway if it runs.
+func (c *cli) withStore(ctx context.Context, f func(store.Store) error) (err error) {
+	n, err := c.node()
+	if err != nil {
+		return err
+	}
+	path, ok := strings.CutPrefix(n.Store, "sqlite:")
+	if !ok {
+		return seawall.Errorf(seawall.ErrInvalid, "store %q is not in this version", n.Store)
+	}
+	s, err := sqlite.Open(ctx, path, sqlite.Options{Now: c.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return f(s)
+}

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The stories in test/scripts run this program as the command "seawall".
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"seawall": main})
+}
+
+func fixed() time.Time { return time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC) }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
