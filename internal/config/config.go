@@ -64,6 +64,7 @@ type Source struct {
 	Name     string
 	Kind     string // name of the provider
 	Provider provider.Source
+	Settings provider.Settings // what Provider was opened with: to sign samples, and to explain what does not verify
 	MaxBody  int64
 	Dedupe   time.Duration
 	Answer   *provider.Answer // to accepted events, where configured; nil: the provider's or the gateway's

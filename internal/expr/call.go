@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // call rewrites a variable or the call of a function.
@@ -158,36 +160,8 @@ func (r *rewriter) unknown(f *gojq.Func) {
 
 // closest words the hint at the name that was probably meant.
 func closest(name string, names map[string]bool) string {
-	best, least := "", 3
-	for _, n := range sorted(names) {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
+	if near := seawall.Nearest(name, sorted(names)); near != "" {
+		return "did you mean " + near + "?"
 	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + best + "?"
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			next := min(row[j], row[j+1]) + 1
-			if a[i] == b[j] {
-				next = min(next, diagonal)
-			} else {
-				next = min(next, diagonal+1)
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
+	return ""
 }

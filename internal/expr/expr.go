@@ -60,6 +60,14 @@ func Compile(source string) (*Code, error) {
 // Source returns the expression as written.
 func (c *Code) Source() string { return c.source }
 
+// Shown returns the same expression with another Source: as it is written in a
+// file, where this one has a secret in its place.
+func (c *Code) Shown(source string) *Code {
+	shown := *c
+	shown.source = source
+	return &shown
+}
+
 // Assigns tells that the whole expression is an assignment, whose value is the
 // changed input: in a condition that is nearly always a mistyped ==.
 func (c *Code) Assigns() bool { return c.assigns }

@@ -3,6 +3,7 @@ package expr
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,6 @@ type Template struct {
 type piece struct {
 	text string
 	code *Code
-	at   int // offset of the expression in the template
 }
 
 // CompileTemplate compiles text in which {…} holds an expression, and {{ and }}
@@ -41,7 +41,7 @@ func CompileTemplate(source string) (*Template, error) {
 			if err != nil {
 				return nil, shifted(err, i+1)
 			}
-			t.pieces = append(t.pieces, piece{text: literal.String()}, piece{code: code, at: i + 1})
+			t.pieces = append(t.pieces, piece{text: literal.String()}, piece{code: code})
 			literal.Reset()
 			i = end + 1
 		default:
@@ -131,6 +131,19 @@ func interpolated(s string, i int) int {
 
 // Source returns the template as written.
 func (t *Template) Source() string { return t.source }
+
+// Shown returns the same template with another Source: as it is written in a
+// file, where this one has a secret in its place. Errors then do not quote the
+// expressions either.
+func (t *Template) Shown(source string) *Template {
+	shown := &Template{source: source, pieces: slices.Clone(t.pieces)}
+	for i, p := range shown.pieces {
+		if p.code != nil {
+			shown.pieces[i].code = p.code.Shown("…")
+		}
+	}
+	return shown
+}
 
 // Constant tells whether the template has no expression.
 func (t *Template) Constant() bool { return len(t.pieces) == 1 }

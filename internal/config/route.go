@@ -1,0 +1,119 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+func (r *reader) routes(c *Config, all value) {
+	used := map[string]bool{} // by kind and name
+	lines := map[string]value{}
+	for _, v := range all.list() {
+		o := v.open("route")
+		route := &Route{
+			Name:      o.get("name").text(),
+			From:      o.name("from", "source", sourceNames(c), used),
+			Types:     types(o.get("types")),
+			When:      o.get("when").code(),
+			Transform: o.get("transform").code(),
+			To:        o.name("to", "destination", destinationNames(c), used),
+		}
+		if route.When != nil && route.When.Assigns() {
+			o.get("when").fail("to compare write ==", "= assigns: this condition would always hold")
+		}
+		o.forwarded(c, route)
+		c.Routes = append(c.Routes, route)
+
+		at := o.get("name")
+		switch {
+		case o.has("name"):
+			at.name(route.Name)
+		case route.From == "" || route.To == "":
+			continue // noted
+		default:
+			route.Name = route.From + "-" + route.To
+		}
+		if first, twice := lines[route.Name]; twice {
+			at.failKey("give one of the two a name of its own: name: …", "a second route %q: the first is in line %d", route.Name, first.line)
+		}
+		lines[route.Name] = at
+	}
+	for _, s := range c.Sources {
+		if !used["source "+s.Name] {
+			r.unused("sources", s.Name, "no route takes its events: they are stored and go nowhere")
+		}
+	}
+	for _, d := range c.Destinations {
+		if !used["destination "+d.Name] {
+			r.unused("destinations", d.Name, "no route leads to it")
+		}
+	}
+}
+
+func (r *reader) unused(where, name, why string) {
+	r.warn(0, 0, where+"."+name, "%s", why)
+}
+
+// name reads a reference to a source or destination.
+func (o *object) name(key, kind string, names []string, used map[string]bool) string {
+	v := o.get(key)
+	if !o.has(key) {
+		v.failKey("", "is missing")
+		return ""
+	}
+	s := v.text()
+	used[kind+" "+s] = true
+	for _, n := range names {
+		if n == s {
+			return s
+		}
+	}
+	switch near := seawall.Nearest(s, names); {
+	case s == "":
+	case key == "from" && reserved[s]:
+		v.fail("", "routes from %s are not in this version", s)
+	case near != "":
+		v.fail(`did you mean "`+near+`"?`, "no %s %s", kind, v.quote(s))
+	case len(names) == 0:
+		v.fail("name it under "+kind+"s", "no %s %s", kind, v.quote(s))
+	default:
+		v.fail("there are: "+strings.Join(names, ", "), "no %s %s", kind, v.quote(s))
+	}
+	return s
+}
+
+// forwarded checks that a transform is not lost.
+func (o *object) forwarded(c *Config, route *Route) {
+	for _, d := range c.Destinations {
+		if d.Name == route.To && d.Forward && route.Transform != nil {
+			o.get("transform").failKey("leave out the transform, or forward: original", "the destination %s forwards the original", d.Name)
+		}
+	}
+}
+
+func types(v value) (out []string) {
+	for _, item := range v.list() {
+		if s := item.text(); s != "" {
+			out = append(out, s)
+		}
+	}
+	if v.given() && v.node.kind == sequence && len(v.node.items) == 0 {
+		v.fail("leave the key out for all types", "an empty list would match nothing")
+	}
+	return out
+}
+
+func sourceNames(c *Config) (out []string) {
+	for _, s := range c.Sources {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+func destinationNames(c *Config) (out []string) {
+	for _, d := range c.Destinations {
+		out = append(out, d.Name)
+	}
+	return out
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	day     = 24 * time.Hour
+	forever = 100 * 365 * day
+	kib     = 1 << 10
+	mib     = 1 << 20
+	gib     = 1 << 30
+)
+
+// config reads the whole file.
+func (r *reader) config(root value) *Config {
+	o := root.open("")
+	o.env = "SEAWALL_"
+	c := &Config{
+		Node:      r.node(o),
+		PublicURL: publicURL(o.set("public_url")),
+	}
+	c.TrustedProxies = o.get("trusted_proxies").prefixes()
+	c.Egress = o.get("egress").open("egress").get("allow").prefixes()
+	c.Retention = retention(o.within("retention"))
+	c.Limits = limits(o.within("limits"))
+	r.sources(c, o.get("sources"))
+	r.destinations(c, o.get("destinations"))
+	r.routes(c, o.get("routes"))
+	return c
+}
+
+// within opens a mapping whose scalars variables can set.
+func (o *object) within(key string) *object {
+	in := o.get(key).open(key)
+	in.env = o.env + strings.ToUpper(key) + "_"
+	return in
+}
+
+func (r *reader) node(o *object) Node {
+	log := o.within("log")
+	n := Node{
+		Store:  or(o.set("store").text(), "sqlite:seawall.db"),
+		Listen: address(o.set("listen"), ":8080"),
+		Admin:  address(o.within("admin").set("listen"), "127.0.0.1:8081"),
+		Log:    log.set("level").oneOf("info", "debug", "info", "warn", "error"),
+		Format: log.set("format").oneOf("", "text", "json"),
+	}
+	scheme, path, _ := strings.Cut(n.Store, ":")
+	switch {
+	case strings.HasPrefix(scheme, "postgres"):
+		o.set("store").fail("write sqlite:PATH", "PostgreSQL is not in this version")
+	case scheme != "sqlite" || path == "":
+		o.set("store").fail("write sqlite:PATH", "%s is not a store", o.set("store").quote(n.Store))
+	}
+	return n
+}
+
+func address(v value, usual string) string {
+	s := v.text()
+	if s == "" {
+		return usual
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || port == "" || strings.ContainsAny(host, "/ ") {
+		v.fail(`for example ":8080" or "127.0.0.1:8081"`, "%s is not an address to listen on", v.quote(s))
+	}
+	return s
+}
+
+func publicURL(v value) *url.URL {
+	s := v.text()
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		v.fail("for example https://hooks.example.com", "%s is not the URL of a place", v.quote(s))
+		return nil
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return u
+}
+
+func retention(o *object) Retention {
+	events := o.set("events").duration(30*day, time.Hour, forever)
+	dead := o.set("dead").duration(max(90*day, events), time.Hour, forever)
+	v := o.set("dedupe")
+	dedupe := v.duration(events, time.Minute, forever)
+	if dedupe > events {
+		v.fail("what is kept no longer cannot be recognised", "%s is longer than events are kept, %s", spell(dedupe), spell(events))
+	}
+	return Retention{Events: events, Dead: dead, Dedupe: dedupe}
+}
+
+func limits(o *object) Limits {
+	return Limits{
+		Body:     o.set("body").size(5*mib, 1, gib),
+		Memory:   o.set("memory").size(512*mib, 64*mib, 1<<50),
+		Requests: o.set("requests").number(1024, 1, 1_000_000),
+	}
+}
