@@ -40,7 +40,7 @@ func newConsumer(d *config.Destination, u *url.URL, say func(string, ...any)) (*
 		return c, nil
 	}
 	var err error
-	if c.keys, err = provider.Open(provider.Settings{Provider: "standard-webhooks", Secrets: d.Sign}); err != nil {
+	if c.keys, err = provider.Open(provider.Settings{Provider: "standardwebhooks", Secrets: d.Sign}); err != nil {
 		return nil, fmt.Errorf("destination %s: %w", d.Name, err)
 	}
 	return c, nil

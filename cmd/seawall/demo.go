@@ -125,7 +125,7 @@ func (c *cli) openDemo(ctx context.Context) (_ *demo, err error) {
 	}()
 	// What goes wrong is part of the show, and is told there.
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	if d.app, err = app.Open(ctx, app.Options{Config: d.cfg, Load: c.load, Version: release(), Log: log}); err != nil {
+	if d.app, err = app.Open(ctx, app.Options{Config: d.cfg, Load: c.load, Parse: c.parse, Version: release(), Log: log}); err != nil {
 		return nil, err
 	}
 	d.public = reachable(d.app.PublicAddr())

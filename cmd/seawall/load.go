@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/seawall-dev/seawall/internal/config"
@@ -23,6 +24,12 @@ func (c *cli) load() (*config.Config, error) {
 		return nil, noConfig(c.configPath(), err)
 	}
 	return cfg, nil
+}
+
+// parse checks an earlier revision of the configuration, as kept in the store.
+func (c *cli) parse(text []byte) (*config.Config, error) {
+	path := c.configPath()
+	return config.Parse(text, path, config.Options{Dir: filepath.Dir(path), Known: variables})
 }
 
 // node reads of the configuration only what belongs to the process. Without a

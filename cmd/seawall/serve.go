@@ -43,7 +43,7 @@ standard error.`,
 				log.Warn("configuration", "warning", w)
 			}
 			boundMemory(cfg.Limits.Memory, c.env)
-			a, err := app.Open(ctx, app.Options{Config: cfg, Load: c.load, Version: release(), Log: log, Now: c.now, Random: c.random})
+			a, err := app.Open(ctx, app.Options{Config: cfg, Load: c.load, Parse: c.parse, Version: release(), Log: log, Now: c.now, Random: c.random})
 			if err != nil {
 				return err
 			}

@@ -16,6 +16,20 @@ import (
 // error changes nothing. With drop, the unfinished deliveries of destinations
 // that are gone are canceled.
 func (a *App) Reload(ctx context.Context, by string, drop bool) (seawall.Revision, []string, error) {
+	r, warnings, err := a.reload(ctx, by, drop)
+	if err != nil {
+		return r, nil, err
+	}
+	action := seawall.Action{At: a.Now(), By: by, What: "config.reload",
+		Detail: map[string]string{"revision": strconv.FormatInt(r.Number, 10)}}
+	if err := a.store.Record(ctx, action); err != nil {
+		return r, nil, fmt.Errorf("the configuration is in force, but who reloaded it is not recorded: %w", err)
+	}
+	return r, warnings, nil
+}
+
+// reload is Reload without the record, which the API makes itself.
+func (a *App) reload(ctx context.Context, by string, drop bool) (seawall.Revision, []string, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	none := seawall.Revision{}
@@ -39,10 +53,6 @@ func (a *App) Reload(ctx context.Context, by string, drop bool) (seawall.Revisio
 	a.lanes.Refresh()
 	a.Log.Info("configuration reloaded", "revision", r.Number, "by", by)
 
-	action := seawall.Action{At: a.Now(), By: by, What: "config.reload", On: "revision/" + strconv.FormatInt(r.Number, 10)}
-	if err := a.store.Record(ctx, action); err != nil {
-		return none, nil, fmt.Errorf("the configuration is in force, but who reloaded it is not recorded: %w", err)
-	}
 	warnings := c.Warnings
 	if before.config.Node != c.Node {
 		warnings = append(warnings, "store, listen, admin and log belong to the process: they change at its next start")

@@ -29,7 +29,7 @@ type EventFilter struct {
 	Routing  *seawall.Routing
 	Since    time.Time // received at or after
 	Until    time.Time // received before
-	After    int64     // oldest first from this sequence on, for following along; 0: newest first
+	After    int64     // oldest first, after this sequence, for following along (-1: from the first); 0: newest first
 }
 
 // DeliveryFilter selects deliveries; zero fields select all.
