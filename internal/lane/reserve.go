@@ -14,42 +14,41 @@ import (
 // The caller calls accepted once the batch is durable, with what became of it,
 // or with nil if it was not accepted or nobody knows.
 func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.Accepted)) {
-	type place struct {
-		q        *queue
-		i, j     int
-		reserved bool
-	}
 	var places []place
 	r.mu.Lock()
 	for i := range batch {
 		for j := range batch[i].Deliveries {
-			if q := r.queues[batch[i].Deliveries[j].Destination]; q != nil {
-				places = append(places, place{q: q, i: i, j: j})
-			}
+			places = append(places, place{q: r.queues[batch[i].Deliveries[j].Destination], i: i, j: j})
 		}
 	}
 	r.mu.Unlock()
 	for k := range places {
 		p := &places[k]
-		b := &batch[p.i]
-		p.reserved = b.Deliveries[p.j].State == seawall.Pending && p.q.reserve(b.Deliveries[p.j].ID, len(b.Event.Body))
+		ev, d := batch[p.i].Event, &batch[p.i].Deliveries[p.j]
+		p.reserved = p.q != nil && d.State == seawall.Pending && p.q.reserve(d.ID, len(ev.Body))
 	}
 	return func(done []store.Accepted) {
 		for _, p := range places {
-			b := &batch[p.i]
-			fresh := done != nil && done[p.i].Verdict == seawall.New
+			ev, d := batch[p.i].Event, &batch[p.i].Deliveries[p.j]
 			switch {
-			case p.reserved && fresh:
-				p.q.handOver(store.Claimed{Delivery: b.Deliveries[p.j], Event: b.Event})
-			case p.reserved:
-				p.q.bytes.Add(-int64(len(b.Event.Body)))
-				p.q.forget(b.Deliveries[p.j].ID)
-				p.q.signal()
+			case !p.reserved:
+				r.Wake(d.Destination) // its queue may be a newer one by now
+			case done != nil && done[p.i].Verdict == seawall.New:
+				p.q.handOver(store.Claimed{Delivery: *d, Event: ev})
 			default:
+				p.q.bytes.Add(-int64(len(ev.Body)))
+				p.q.forget(d.ID)
 				p.q.signal()
 			}
 		}
 	}
+}
+
+// place is where one delivery of a batch is to go.
+type place struct {
+	q        *queue // nil if its destination has none at the moment
+	i, j     int
+	reserved bool
 }
 
 // reserve marks a delivery as in hand, if nothing else waits before it.

@@ -508,3 +508,31 @@ func TestRemovedTargetIsHalted(t *testing.T) {
 		}
 	})
 }
+
+func TestAcceptedBeforeTheQueueStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		var known atomic.Bool
+		r, stop := startWith(m, delivered, func() []Target {
+			if !known.Load() {
+				return nil
+			}
+			return []Target{{Name: "a", Lane: store.Lane{System: "a"}, Concurrency: 1}}
+		})
+		synctest.Wait()
+		c := fresh("a")
+		accepted := r.Reserve([]store.Acceptance{{Event: c.Event, Deliveries: []seawall.Delivery{c.Delivery}}})
+		known.Store(true)
+		r.Refresh()
+		synctest.Wait() // the queue starts, and finds nothing
+		m.mu.Lock()
+		m.pending["a"] = append(m.pending["a"], c) // the commit
+		m.mu.Unlock()
+		accepted([]store.Accepted{{Verdict: seawall.New, Event: c.Event.ID}})
+		synctest.Wait()
+		if got := m.count(seawall.Delivered); got != 1 {
+			t.Error("the delivery waits for the next poll")
+		}
+		stop()
+	})
+}
