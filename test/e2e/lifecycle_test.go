@@ -19,7 +19,7 @@ func config(rest string) string {
 
 func oneRoute(url string) string {
 	return config(fmt.Sprintf(`destinations:
-  app: { url: %q, sign: { secret: "${APP_SECRET}" }, retry: { first: 50ms, max: 3 } }
+  app: { url: %q, sign: { secret: "${APP_SECRET}" }, retry: { first: 100ms, max: 3 } }
 routes:
   - { from: github, to: app }
 `, url))
