@@ -150,3 +150,28 @@ func TestExpireGivesSpaceBack(t *testing.T) {
 		t.Errorf("%d deleted, from %d to %d bytes", deleted, before, after)
 	}
 }
+
+func TestG8_TheLogStaysBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	s := open(t, path, sqlite.Options{})
+	for i := range 80 {
+		batch := make([]store.Acceptance, 20)
+		for j := range batch {
+			batch[j] = benchAcceptance(fmt.Sprint(i, "-", j), time.Now(), "orders", "")
+			batch[j].Event.Body = make([]byte, 32<<10)
+		}
+		if _, err := s.Accept(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := info.Size(); size > 24<<20 {
+		t.Errorf("after 50 MB of events the log has %d bytes", size)
+	}
+	if n := s.Stats().Checkpoints; n < 2 {
+		t.Errorf("%d checkpoints", n)
+	}
+}

@@ -110,9 +110,8 @@ func testStaleToken(t *testing.T, s *suite) {
 	if _, err := s.Store.Event(t.Context(), in.Outcomes[0].Event.ID); err == nil {
 		t.Error("the stale owner's outcome was kept")
 	}
-	wrong := fresh
-	wrong.Lane = store.Lane{System: "audit"}
-	s.settle(t, s.ended(wrong, d, seawall.Delivered), store.Fenced)
+	audit := s.acquire(t, "n2", store.Lane{System: "audit"})[0] // stands, but for others
+	s.settle(t, s.ended(audit, d, seawall.Delivered), store.Fenced)
 
 	s.settle(t, s.ended(fresh, d, seawall.Delivered), store.Done)
 	s.settle(t, s.ended(old, d, seawall.Dead), store.Fenced)
