@@ -38,7 +38,8 @@ type cli struct {
 	url       string
 	tokenFile string
 
-	running bool // a command's own work has begun: an error from then on is no misuse
+	shown   string // flags of commands that are shown, in place of flags
+	running bool   // a command's own work has begun: an error from then on is no misuse
 }
 
 // run runs one command line and returns the exit code.
@@ -127,6 +128,9 @@ func (c *cli) printf(format string, args ...any) { fmt.Fprintf(c.out, format, ar
 
 // flags are those of this invocation that a command shown as a hint needs too.
 func (c *cli) flags() string {
+	if c.shown != "" {
+		return c.shown
+	}
 	var out []string
 	if c.config != "" {
 		out = append(out, "--config "+c.config)

@@ -18,6 +18,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/api/client"
 	"github.com/seawall-dev/seawall/internal/app"
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/story"
 	"github.com/seawall-dev/seawall/internal/terminal"
 	"github.com/seawall-dev/seawall/seawall"
@@ -86,6 +87,7 @@ routes:
   - { from: github, to: orders }
 `, append([]any{filepath.Join(dir, "seawall.db")}, addrs...)...)
 	c.config = filepath.Join(dir, defaultConfig)
+	c.shown = "--url http://" + addrs[1].(string)
 	return create(c.config, text, 0o600)
 }
 
@@ -173,7 +175,7 @@ func (d *demo) first(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := d.post(ctx, source, kind, "")
+	id, err := d.post(ctx, source, kind)
 	if err != nil {
 		return err
 	}
@@ -185,9 +187,10 @@ func (d *demo) first(ctx context.Context) error {
 		return err
 	}
 	d.printf("\nFrom another terminal:\n")
-	for _, args := range []string{"events list", "events show " + id, "send " + source.Name, "destinations list"} {
+	for _, args := range []string{"events list", "events show " + id, "destinations list"} {
 		d.printf("  %s\n", d.command(args))
 	}
+	d.printf("  %s send %s --config %s\n", d.program, source.Name, d.config)
 	return nil
 }
 
@@ -253,6 +256,9 @@ func (d *demo) choose() (*config.Source, string, error) {
 			continue
 		}
 		kind := ""
+		if src.Kind == "github" {
+			kind = "push"
+		}
 		if len(r.Types) > 0 && !strings.ContainsAny(r.Types[0], "*?") && (typeHeaders[src.Kind] != "" || typeFields[src.Kind] != "") {
 			kind = r.Types[0]
 		}
@@ -265,16 +271,23 @@ func (d *demo) choose() (*config.Source, string, error) {
 func (d *demo) base() string { return "http://" + d.public }
 
 // post sends a signed sample, says so, and returns the event that it became.
-func (d *demo) post(ctx context.Context, src *config.Source, kind, id string) (string, error) {
-	req, err := d.sample(d.cfg, src, d.base(), kind, id, nil)
+func (d *demo) post(ctx context.Context, src *config.Source, kind string) (string, error) {
+	req, err := d.sample(d.cfg, src, d.base(), kind, "", nil)
 	if err != nil {
 		return "", err
 	}
+	return d.postAs(ctx, req, strings.TrimSpace("a signed "+src.Kind+" "+kind))
+}
+
+// postAs sends a request. What comes of it is told after it.
+func (d *demo) postAs(ctx context.Context, req *provider.Request, what string) (string, error) {
+	d.speak.Lock()
+	defer d.speak.Unlock()
 	status, answer, err := post(ctx, req, d.base())
 	if err != nil {
 		return "", err
 	}
-	d.say("  sent a signed %s to %s/in/%s: %d %s\n", strings.TrimSpace(src.Kind+" "+kind), d.base(), src.Name, status, http.StatusText(status))
+	d.printf("  sent %s to %s: %d %s\n", what, req.URL, status, http.StatusText(status))
 	events := eventsIn(answer)
 	if len(events) == 0 {
 		return "", seawall.Errorf(seawall.ErrInvalid, "the gateway made no event of it: %s", terminal.Clip(string(answer), 300)).

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestStories(t *testing.T) {
 		Dir: "../../test/scripts",
 		Setup: func(e *testscript.Env) error {
 			s := &stage{destinations: map[string]*destination{}}
-			e.Values[stage{}] = s
+			e.Values[stageKey{}] = s
 			e.Defer(s.close)
 			for _, name := range []string{"SEAWALL_LISTEN", "SEAWALL_ADMIN_LISTEN", "FREE"} {
 				addr, err := freeAddress()
@@ -45,6 +46,7 @@ func TestStories(t *testing.T) {
 			"expand":      expandCmd,
 			"fails":       failsCmd,
 			"got":         gotCmd,
+			"hup":         hupCmd,
 			"post":        postCmd,
 			"ready":       readyCmd,
 			"take":        takeCmd,
@@ -53,6 +55,8 @@ func TestStories(t *testing.T) {
 		RequireUniqueNames: true,
 	})
 }
+
+type stageKey struct{}
 
 // stage is what a story plays on.
 type stage struct{ destinations map[string]*destination }
@@ -108,7 +112,7 @@ func destinationCmd(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		status = n
 	}
-	s := ts.Value(stage{}).(*stage)
+	s := ts.Value(stageKey{}).(*stage)
 	d := s.destinations[args[0]]
 	if d == nil {
 		d = &destination{more: make(chan struct{})}
@@ -129,7 +133,7 @@ func gotCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	d := ts.Value(stage{}).(*stage).destinations[args[0]]
+	d := ts.Value(stageKey{}).(*stage).destinations[args[0]]
 	deadline := time.After(patience)
 	for {
 		d.mu.Lock()
@@ -198,6 +202,13 @@ func readyCmd(ts *testscript.TestScript, neg bool, args []string) {
 		res.Body.Close()
 		return res.StatusCode == http.StatusOK
 	})
+}
+
+// hup: sends SIGHUP to what runs in the background.
+func hupCmd(ts *testscript.TestScript, neg bool, args []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGHUP))
+	}
 }
 
 // until REGEXP PROGRAM [ARGS...]: runs a program again and again until its

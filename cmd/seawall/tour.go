@@ -12,6 +12,7 @@ import (
 
 // tour shows what a gateway is for, one thing after the other.
 func (d *demo) tour(ctx context.Context) error {
+	d.heading(1, "A signed webhook comes, and is delivered")
 	if err := d.first(ctx); err != nil {
 		return err
 	}
@@ -24,7 +25,7 @@ func (d *demo) tour(ctx context.Context) error {
 		{"The destination is down for a moment: the retry delivers", d.retry},
 		{"The destination stays down: a dead letter, and its replay", d.deadLetter},
 	} {
-		d.printf("\n%s\n\n", d.style().Bold(fmt.Sprintf("%d. %s", i+2, stop.title)))
+		d.heading(i+2, stop.title)
 		if err := stop.show(ctx); err != nil {
 			return fmt.Errorf("%s: %w", stop.title, err)
 		}
@@ -33,34 +34,45 @@ func (d *demo) tour(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) see(args string) { d.printf("  see: %s\n", d.style().Bold(d.command(args))) }
+func (d *demo) heading(n int, title string) {
+	d.say("\n%s\n\n", d.style().Bold(fmt.Sprintf("%d. %s", n, title)))
+}
+
+func (d *demo) see(args string) { d.say("  see: %s\n", d.style().Bold(d.command(args))) }
 
 // send posts the sample of the tour's source.
-func (d *demo) send(ctx context.Context, id string) (string, error) {
+func (d *demo) send(ctx context.Context) (string, error) {
 	source, kind, err := d.choose()
 	if err != nil {
 		return "", err
 	}
-	return d.post(ctx, source, kind, id)
+	return d.post(ctx, source, kind)
 }
 
 func (d *demo) duplicate(ctx context.Context) error {
-	const id = "the-same-delivery"
-	event, err := d.send(ctx, id)
+	source, kind, err := d.choose()
+	if err != nil {
+		return err
+	}
+	req, err := d.sample(d.cfg, source, d.base(), kind, "", nil)
+	if err != nil {
+		return err
+	}
+	event, err := d.postAs(ctx, req, "a signed "+kind)
 	if err != nil {
 		return err
 	}
 	if _, err := d.settled(ctx, event); err != nil {
 		return err
 	}
-	if _, err := d.send(ctx, id); err != nil {
+	if _, err := d.postAs(ctx, req, "the same "+kind); err != nil {
 		return err
 	}
 	s, err := d.api.Story(ctx, event)
 	if err != nil {
 		return err
 	}
-	d.printf("  acknowledged like the first, and recognised: %s, %s, %s\n",
+	d.say("  acknowledged like the first, and recognised: %s, %s, %s\n",
 		terminal.Count(1, "event"), terminal.Count(s.Duplicates, "duplicate"), terminal.Count(len(s.Deliveries), "delivery"))
 	d.see("events show " + event)
 	return nil
@@ -83,7 +95,7 @@ func (d *demo) forged(ctx context.Context) error {
 	if status != http.StatusUnauthorized {
 		return seawall.Errorf(seawall.ErrInvalid, "a forged request was answered %d", status)
 	}
-	d.printf("  the body was changed after it was signed, by one byte: %d %s, and no event\n", status, http.StatusText(status))
+	d.say("  the body was changed after it was signed, by one byte: %d %s, and no event\n", status, http.StatusText(status))
 	d.see("arrivals list --verdict rejected")
 	return nil
 }
@@ -92,7 +104,7 @@ func (d *demo) forged(ctx context.Context) error {
 func (d *demo) retry(ctx context.Context) error {
 	c := d.consumers.byName[d.cfg.Destinations[0].Name]
 	c.answer(http.StatusServiceUnavailable)
-	event, err := d.send(ctx, "")
+	event, err := d.send(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,7 +117,7 @@ func (d *demo) retry(ctx context.Context) error {
 		return err
 	}
 	t := s.Deliveries[0]
-	d.printf("  %s after %s, under the same webhook-id\n", t.State, terminal.Count(t.Attempts, "attempt"))
+	d.say("  %s after %s, under the same webhook-id\n", t.State, terminal.Count(t.Attempts, "attempt"))
 	d.see("events show " + event)
 	return nil
 }
@@ -114,7 +126,7 @@ func (d *demo) retry(ctx context.Context) error {
 func (d *demo) deadLetter(ctx context.Context) error {
 	c := d.consumers.byName[d.cfg.Destinations[0].Name]
 	c.answer(http.StatusServiceUnavailable)
-	event, err := d.send(ctx, "")
+	event, err := d.send(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,10 +135,10 @@ func (d *demo) deadLetter(ctx context.Context) error {
 		return err
 	}
 	t := s.Deliveries[0]
-	d.printf("  %s after %s: it stays visible, and can be sent again\n", t.State, terminal.Count(t.Attempts, "attempt"))
+	d.say("  %s after %s: it stays visible, and can be sent again\n", t.State, terminal.Count(t.Attempts, "attempt"))
 	d.see("deliveries list --state dead")
 	c.answer(0)
-	d.printf("  the destination is back: %s\n", d.style().Bold(d.command("replay "+t.ID)))
+	d.say("  the destination is back: %s\n", d.style().Bold(d.command("replay "+t.ID)))
 	if _, err := d.api.Replay(ctx, t.ID, api.ReplayOne{}); err != nil {
 		return err
 	}
@@ -136,7 +148,7 @@ func (d *demo) deadLetter(ctx context.Context) error {
 	if s, err = d.settled(ctx, event); err != nil {
 		return err
 	}
-	d.printf("  %s\n", s.Deliveries[0].State)
+	d.say("  %s\n", s.Deliveries[0].State)
 	d.see("events show " + event)
 	return nil
 }
