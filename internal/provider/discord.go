@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"net/http"
@@ -63,7 +64,7 @@ func openDiscord(s Settings) (*source, error) {
 	return &source{
 		keys:      keys,
 		signature: discordHeader,
-		check: func(r *Request, keys []verify.Key) (string, error) {
+		check: func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 			value, err := verify.Header(r.Header, discordHeader)
 			if err != nil {
 				return "", err
@@ -91,7 +92,8 @@ func openDiscord(s Settings) (*source, error) {
 			}
 			return proof("discord ed25519", "public key", n, len(keys)), nil
 		},
-		shake:    discordPing,
+		shakes:   func(r *Request) bool { return discordPing(r) != nil },
+		shake:    func(_ context.Context, r *Request) (*Answer, error) { return discordPing(r), nil },
 		items:    discordItems,
 		accepted: discordAccepted,
 	}, nil
@@ -117,21 +119,21 @@ func discordKeys(public []string) ([]verify.Key, error) {
 }
 
 // discordPing answers the PING of interactions (type 1 without an event) and
-// that of webhook events (type 0).
-func discordPing(r *Request) (*Answer, bool) {
+// that of webhook events (type 0); it is nil for anything else.
+func discordPing(r *Request) *Answer {
 	if len(r.Body) > 4096 { // a PING is small; spare the others the reading
-		return nil, false
+		return nil
 	}
 	v, err := discordFields.from(r.Body, 0)
 	switch {
 	case err != nil:
-		return nil, false
+		return nil
 	case v[0] == "0":
-		return &Answer{Status: http.StatusNoContent}, true
+		return &Answer{Status: http.StatusNoContent}
 	case v[0] == "1" && v[2] == "" && !bytes.Contains(r.Body, []byte(`"event"`)):
-		return jsonAnswer(`{"type":1}`), true
+		return jsonAnswer(`{"type":1}`)
 	}
-	return nil, false
+	return nil
 }
 
 func discordItems(r *Request) ([]Item, string) {

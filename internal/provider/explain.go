@@ -130,7 +130,7 @@ func (x *explanation) cut() {
 // fits tells whether a changed request, or the request under other keys, is
 // signed rightly. The time may still be another matter, which is then told.
 func (x *explanation) fits(r *Request, keys []verify.Key) bool {
-	_, err := x.s.check(r, keys)
+	_, err := x.s.check(context.Background(), r, keys)
 	if err == nil {
 		return true
 	}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -139,7 +140,7 @@ func (h *hmacScheme) keys(s Settings) ([]verify.Key, error) {
 	})
 }
 
-func (h *hmacScheme) check(r *Request, keys []verify.Key) (string, error) {
+func (h *hmacScheme) check(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 	sigs, ts, err := h.read(r)
 	if err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -12,8 +13,8 @@ import (
 
 // plainHMAC checks the simplest and most common scheme: one header with an
 // HMAC-SHA256 of the body.
-func plainHMAC(scheme, header, prefix string, e verify.Encoding) func(*Request, []verify.Key) (string, error) {
-	return func(r *Request, keys []verify.Key) (string, error) {
+func plainHMAC(scheme, header, prefix string, e verify.Encoding) func(context.Context, *Request, []verify.Key) (string, error) {
+	return func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 		value, err := verify.Header(r.Header, header)
 		if err != nil {
 			return "", err

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -63,7 +64,7 @@ func openSlack(s Settings) (*source, error) {
 	return &source{
 		keys:      keys,
 		signature: slackHeader,
-		check: func(r *Request, keys []verify.Key) (string, error) {
+		check: func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 			value, err := verify.Header(r.Header, slackHeader)
 			if err != nil {
 				return "", err
@@ -86,15 +87,16 @@ func openSlack(s Settings) (*source, error) {
 			}
 			return proof("slack v0", "secret", n, len(keys)), verify.Fresh(signed, r.Now, window)
 		},
-		shake: func(r *Request) (*Answer, bool) {
+		shakes: func(r *Request) bool {
 			if !bytes.Contains(r.Body, []byte("url_verification")) {
-				return nil, false
+				return false
 			}
 			v, _ := slackChallenge.from(r.Body, 0)
-			if v[0] != "url_verification" {
-				return nil, false
-			}
-			return plainText(http.StatusOK, v[1]), true
+			return v[0] == "url_verification"
+		},
+		shake: func(_ context.Context, r *Request) (*Answer, error) {
+			v, _ := slackChallenge.from(r.Body, 0)
+			return plainText(http.StatusOK, v[1]), nil
 		},
 		items: slackItems,
 	}, nil

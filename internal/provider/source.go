@@ -16,14 +16,15 @@ type source struct {
 
 	// check verifies the request with the keys. They are handed in, rather than
 	// known to it, so that Explain can ask what other keys would have done.
-	check func(r *Request, keys []verify.Key) (proof string, err error)
+	check func(ctx context.Context, r *Request, keys []verify.Key) (proof string, err error)
 
 	// items identifies.
 	items func(r *Request) ([]Item, string)
 
-	// shake tells whether the request is a handshake, and the answer to it. It
-	// runs on unverified requests; the answer is given only if they verify.
-	shake func(r *Request) (*Answer, bool) // nil: no handshakes
+	// shakes tells whether a request, not yet verified, is a handshake; nil if
+	// there are none. shake answers it once it has been verified.
+	shakes func(r *Request) bool
+	shake  func(ctx context.Context, r *Request) (*Answer, error)
 
 	accepted func(r *Request) *Answer // nil: the gateway's own answer
 
@@ -33,21 +34,18 @@ type source struct {
 }
 
 func (s *source) Handshake(ctx context.Context, r *Request) (*Answer, bool, error) {
-	if s.shake == nil {
-		return nil, false, nil
-	}
-	a, ok := s.shake(r)
-	if !ok {
+	if s.shakes == nil || !s.shakes(r) {
 		return nil, false, nil
 	}
 	if _, err := s.Verify(ctx, r); err != nil {
 		return nil, false, err
 	}
-	return a, true, nil
+	a, err := s.shake(ctx, r)
+	return a, err == nil, err
 }
 
-func (s *source) Verify(_ context.Context, r *Request) (string, error) {
-	return s.check(r, s.keys)
+func (s *source) Verify(ctx context.Context, r *Request) (string, error) {
+	return s.check(ctx, r, s.keys)
 }
 
 func (s *source) Identify(r *Request) ([]Item, string) { return s.items(r) }

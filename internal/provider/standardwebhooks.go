@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -61,7 +62,7 @@ func openStandard(s Settings, prefix string) (*source, error) {
 	return &source{
 		keys:      secrets,
 		signature: http.CanonicalHeaderKey(prefix + "signature"),
-		check: func(r *Request, keys []verify.Key) (string, error) {
+		check: func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 			version, n, err := scheme.Verify(r.Header, r.Body, keys, public, r.Now)
 			if err != nil {
 				return "", err

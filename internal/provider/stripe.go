@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func openStripe(s Settings) (*source, error) {
 	return &source{
 		keys:      keys,
 		signature: stripeHeader,
-		check: func(r *Request, keys []verify.Key) (string, error) {
+		check: func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 			value, err := verify.Header(r.Header, stripeHeader)
 			if err != nil {
 				return "", err

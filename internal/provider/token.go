@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -76,8 +77,8 @@ func openToken(s Settings) (*source, error) {
 	return src, nil
 }
 
-func checkToken(scheme string, sent func(*Request) (string, error)) func(*Request, []verify.Key) (string, error) {
-	return func(r *Request, keys []verify.Key) (string, error) {
+func checkToken(scheme string, sent func(*Request) (string, error)) func(context.Context, *Request, []verify.Key) (string, error) {
+	return func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 		token, err := sent(r)
 		if err != nil {
 			return "", err
@@ -141,7 +142,7 @@ func openBasic(s Settings) (*source, error) {
 	}
 	return &source{
 		keys: pair, signature: authorization, secret: []string{authorization}, items: genericItems(s),
-		check: func(r *Request, keys []verify.Key) (string, error) {
+		check: func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 			value, err := verify.Header(r.Header, authorization)
 			if err != nil {
 				return "", err
@@ -169,7 +170,7 @@ var genericNone = entry{
 	open: func(s Settings) (*source, error) {
 		return &source{
 			items:  genericItems(s),
-			check:  func(*Request, []verify.Key) (string, error) { return "none", nil },
+			check:  func(context.Context, *Request, []verify.Key) (string, error) { return "none", nil },
 			secret: []string{authorization}, // in case it is sent, it is not ours to keep
 		}, nil
 	},

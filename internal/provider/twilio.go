@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -72,7 +73,7 @@ func openTwilio(s Settings) (*source, error) {
 		traits:    Traits{SignsURL: true, Methods: []string{http.MethodPost, http.MethodGet}},
 		keys:      keys,
 		signature: twilioHeader,
-		check: func(r *Request, keys []verify.Key) (string, error) {
+		check: func(_ context.Context, r *Request, keys []verify.Key) (string, error) {
 			value, err := verify.Header(r.Header, twilioHeader)
 			if err != nil {
 				return "", err

@@ -32,6 +32,7 @@ type Failure struct{ ID, Why, Got string }
 
 type vector struct {
 	capture
+	papers
 	ID              string       `json:"id"`
 	Provider        string       `json:"provider"`
 	Kind            string       `json:"kind"`
@@ -59,6 +60,7 @@ type expectation struct {
 	fields   map[string]json.RawMessage
 	Events   []map[string]json.RawMessage `json:"events"`
 	Paths    map[string]string            `json:"paths"`
+	Confirm  string                       `json:"confirm_url"` // must be fetched
 	Response *struct {
 		Status  int               `json:"status"`
 		Body    *string           `json:"body"`
@@ -137,7 +139,7 @@ func (v *vector) settings() (Settings, error) {
 	s := Settings{
 		Provider: v.name(), Header: v.Header, Username: v.Username, Password: v.Password,
 		Algorithm: v.Algorithm, Encoding: v.Encoding, Prefix: v.Prefix, Signed: v.Signed, SecretEnc: v.SecretEncoding,
-		Tolerance: time.Duration(v.Tolerance * float64(time.Second)),
+		Tolerance: time.Duration(v.Tolerance * float64(time.Second)), Fetch: &v.papers,
 	}
 	secrets := v.Secrets
 	if v.Secret != "" {
@@ -205,6 +207,8 @@ func (v *vector) run() error {
 		return nil
 	case shaken != (v.Kind == "handshake"):
 		return fmt.Errorf("taken for a handshake: %v", shaken)
+	case shaken && v.Expect.Confirm != "" && !slices.Contains(v.asked, v.Expect.Confirm):
+		return errors.New("not confirmed by a request to confirm_url")
 	case shaken:
 		return v.response(answer)
 	}
