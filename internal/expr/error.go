@@ -25,9 +25,6 @@ func parseError(source string, err error) error {
 	}
 	e := &SyntaxError{Offset: max(0, min(p.Offset-len(p.Token), len(source))), Msg: "not jq: " + p.Error()}
 	switch {
-	case strings.TrimSpace(source) == "":
-		e.Msg = "empty expression"
-		e.Hint = `"." is the whole payload`
 	case p.Token == "":
 		e.Msg = "not jq: it ends too early"
 	case strings.Contains(source, "'"):

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/itchyny/gojq"
 )
@@ -33,13 +34,24 @@ type Code struct {
 }
 
 // Compile compiles an expression. The error is a *SyntaxError.
-func Compile(source string) (*Code, error) {
+func Compile(source string) (code *Code, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			code, err = nil, &SyntaxError{Msg: fmt.Sprintf("the expression broke the compiler: %v", p)}
+		}
+	}()
 	if len(source) > maxSource {
 		return nil, &SyntaxError{Msg: fmt.Sprintf("longer than %d bytes", maxSource)}
+	}
+	if at := strings.Index(source, "$__"); at >= 0 {
+		return nil, &SyntaxError{Offset: at, Msg: "names that begin with $__ are not available"}
 	}
 	query, err := gojq.Parse(source)
 	if err != nil {
 		return nil, parseError(source, err)
+	}
+	if query.Term == nil && query.Right == nil {
+		return nil, &SyntaxError{Msg: "empty expression", Hint: `"." is the whole payload`}
 	}
 	c := &Code{source: source, assigns: assigns(query)}
 	if c.path = plainPath(query); c.path != nil {

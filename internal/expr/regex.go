@@ -16,6 +16,7 @@ const (
 	maxProg   = 20_000 // instructions that it compiles to
 	maxKept   = 256    // compiled ones kept
 	perInstr  = 5      // of the program, for each byte that it runs over
+	perMatch  = 500    // and for each group in it
 	fastInstr = 8      // more instructions than this rarely work on one byte
 )
 
@@ -103,18 +104,15 @@ func find(f *fuel, in any, args []any, all bool) (s string, m matcher, at [][]in
 		return "", m, nil, err
 	}
 	cost := m.size*perInstr + int64(len(s))*max(m.size/fastInstr, 1)*perInstr
-	if all || strings.Contains(flags, "g") {
-		cost += int64(len(s)) * 8
-	}
 	if !f.spend(cost) {
 		return "", m, nil, f.err
 	}
-	n := 1
+	n, each := 1, int64(1+m.NumSubexp())*perMatch
 	if all || strings.Contains(flags, "g") {
-		n = -1
+		n = int(f.left/each) + 1 // one more than can be paid for
 	}
 	at = m.FindAllStringSubmatchIndex(s, n)
-	f.spend(int64(len(at)) * int64(1+m.NumSubexp()) * 500)
+	f.spend(int64(len(at)) * each)
 	return s, m, at, f.err
 }
 

@@ -31,11 +31,11 @@ func (r *rewriter) query(q *gojq.Query) *gojq.Query {
 		return q
 	}
 	if len(q.FuncDefs) > 0 {
-		r.refuse("def", "write the expression out", "def is not available: functions may call themselves without bound")
+		r.refuse("def", "functions may call themselves without bound; write the expression out", "def is not available")
 		return q
 	}
 	if q.Meta != nil || len(q.Imports) > 0 {
-		r.refuse(strings.Fields(q.String())[0], "", "modules are not available: expressions reach no file")
+		r.refuse(strings.Fields(q.String())[0], "expressions reach no file", "modules are not available")
 		return q
 	}
 	if q.Term != nil {

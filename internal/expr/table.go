@@ -16,7 +16,7 @@ const (
 
 // functions are all that an expression may call, by name and number of arguments.
 var functions = map[string]price{
-	"empty/0": free, "error/0": free, "error/1": free, "not/0": free, "type/0": free,
+	"empty/0": free, "error/0": copies, "error/1": copies, "not/0": free, "type/0": free,
 	"select/1": free, "map/1": free, "map_values/1": special, "path/1": free,
 	"has/1": free, "in/1": free, "getpath/1": special, "setpath/2": special, "delpaths/1": across, "del/1": special, "pick/1": free,
 	"paths/0": free, "paths/1": free, "walk/1": free,

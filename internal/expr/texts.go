@@ -99,31 +99,26 @@ func join(f *fuel, in any, args []any) any {
 	if !ok || !ok2 {
 		return fmt.Errorf("join of %s by %s, not of an array by a text", withArticle(gojq.TypeOf(in)), withArticle(gojq.TypeOf(args[0])))
 	}
-	var b strings.Builder
+	parts := make([]string, len(list))
 	for i, v := range list {
-		if i > 0 {
-			b.WriteString(sep)
-		}
 		switch v := v.(type) {
 		case nil:
 		case string:
-			b.WriteString(v)
+			parts[i] = v
 		case bool, int, float64, json.Number, *big.Int:
 			digits, err := gojq.Marshal(v)
 			if err != nil {
 				return err
 			}
-			b.Write(digits)
+			parts[i] = string(digits)
 		default:
 			return fmt.Errorf("join of an array that holds %s", withArticle(gojq.TypeOf(v)))
 		}
-		if !f.spend(perNode) || int64(b.Len()) > f.left {
-			f.spend(tank + 1)
+		if !f.spend(int64(perNode + len(sep) + len(parts[i]))) {
 			return nil
 		}
 	}
-	f.spend(int64(b.Len()))
-	return b.String()
+	return strings.Join(parts, sep)
 }
 
 // contains is jq's: texts within texts, arrays and objects whose every item
