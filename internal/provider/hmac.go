@@ -67,7 +67,17 @@ func newHMAC(s Settings) (*hmacScheme, error) {
 	if !validHeader(s.Header) {
 		return nil, wrong("header", "is not the name of a header")
 	}
-	h := &hmacScheme{header: http.CanonicalHeaderKey(s.Header), prefix: s.Prefix, pairs: s.Pairs, timestamp: s.Timestamp}
+	h := &hmacScheme{header: http.CanonicalHeaderKey(s.Header), prefix: s.Prefix, timestamp: s.Timestamp}
+	if s.Pairs != nil {
+		p := *s.Pairs
+		switch {
+		case p.Signature == "": // a list of plain signatures
+			p.Assign = ""
+		case p.Assign == "":
+			p.Assign = "="
+		}
+		h.pairs = &p
+	}
 	var err error
 	if h.algorithm, err = algorithm(s.Algorithm); err != nil {
 		return nil, err
@@ -94,11 +104,11 @@ func (h *hmacScheme) time(s Settings) error {
 		if p.Separator == "" {
 			return wrong("pairs", "has no separator").hint(`for "t=1,v1=ab": {separator: ",", assign: "=", signature: v1, timestamp: t}`)
 		}
-		if (p.Assign == "") != (p.Signature == "") {
-			return wrong("pairs", "needs both assign and signature, or neither for a list of plain signatures")
+		if p.Timestamp != "" && p.Signature == "" {
+			return wrong("pairs", "names the key of the timestamp, but not that of the signature").hint("signature: v1, for example")
 		}
-		if p.Timestamp != "" && (p.Assign == "" || h.timestamp.Header != "") {
-			return wrong("pairs", "names a timestamp that cannot be there").hint("give it once: in pairs, or as timestamp.header")
+		if p.Timestamp != "" && h.timestamp.Header != "" {
+			return wrong("pairs", "and timestamp.header both say where the timestamp is").hint("give it once")
 		}
 	}
 	switch h.timestamp.Unit {

@@ -59,7 +59,7 @@ func TestGenericHMAC(t *testing.T) {
 		}, r("X-Sig", "other|00&me|"+sum(verify.SHA1, verify.Hex, secret, `{"a":1}`)), ""},
 		{"pairs of ours only", func(s *Settings) { s.Pairs = &Pairs{"&", "|", "me", ""} },
 			r("X-Sig", "other|"+sum(verify.SHA256, verify.Hex, secret, `{"a":1}`)), verify.HeaderMalformed},
-		{"plain list", func(s *Settings) { s.Pairs, s.Prefix = &Pairs{Separator: ","}, "v1=" },
+		{"plain list", func(s *Settings) { s.Pairs, s.Prefix = &Pairs{Separator: ",", Assign: "="}, "v1=" },
 			r("X-Sig", "v1=00, v1="+sum(verify.SHA256, verify.Hex, secret, `{"a":1}`)), ""},
 		{"key in hex", func(s *Settings) { s.SecretEnc, s.Secrets = "hex", []Secret{{Value: "30313233343536373839"}} },
 			r("X-Sig", sum(verify.SHA256, verify.Hex, "0123456789", `{"a":1}`)), ""},

@@ -46,8 +46,8 @@ type Settings struct {
 // "t=1,v1=ab": separators between pairs and within one, and the keys.
 type Pairs struct {
 	Separator string // "," ";" "&" or " "
-	Assign    string // "=" "|" ","
-	Signature string // key of the signature; may occur several times
+	Assign    string // "=" (default) "|" ","
+	Signature string // key of the signature; may occur several times; "": the header is a list of plain signatures
 	Timestamp string // key of the time; "" if it is elsewhere
 }
 
