@@ -95,7 +95,7 @@ func (s *Store) bySourceID(c *conn, f store.EventFilter, high *int64) error {
 var (
 	qHighestSeq = newQuery("SELECT max(seq) FROM event")
 	qSeqBefore  = newQuery("SELECT seq FROM event WHERE uid < ? ORDER BY uid DESC LIMIT 1")
-	qSeqFrom    = newQuery("SELECT seq FROM event WHERE uid >= ? ORDER BY uid LIMIT 1")
+	qSeqAfter   = newQuery("SELECT seq FROM event WHERE uid >= ? ORDER BY uid LIMIT 1")
 )
 
 // clockSlack is how far the clock may have jumped while events came in: their
@@ -103,32 +103,30 @@ var (
 const clockSlack = 2 * time.Hour
 
 // seqsBetween returns the lowest and highest sequence numbers that events
-// received between two times can have; zero times do not bound.
+// received between two times can have; zero times do not bound. Ids of one
+// millisecond are in no order, so the bounds are events that lie outside by the
+// slack, not the outermost ones inside.
 func (c *conn) seqsBetween(since, until time.Time) (low, high int64, err error) {
-	low = 1
 	if high, err = one(c.use(qHighestSeq)); err != nil {
 		return 0, 0, err
 	}
 	if !until.IsZero() {
 		id := firstID(until.Add(clockSlack))
-		n, err := one(c.use(qSeqBefore).blob(id[:]))
+		after, err := one(c.use(qSeqAfter).blob(id[:]))
 		if err != nil {
 			return 0, 0, err
 		}
-		high = min(high, n)
+		if after != 0 {
+			high = min(high, after-1)
+		}
 	}
 	if !since.IsZero() {
 		id := firstID(since.Add(-clockSlack))
-		n, err := one(c.use(qSeqFrom).blob(id[:]))
-		if err != nil {
+		if low, err = one(c.use(qSeqBefore).blob(id[:])); err != nil {
 			return 0, 0, err
 		}
-		if n == 0 {
-			return 1, 0, nil
-		}
-		low = n
 	}
-	return low, high, nil
+	return low + 1, high, nil
 }
 
 // firstID is not above any id made at or after t.

@@ -17,6 +17,7 @@ var listTests = []test{
 	{"TestG9_DeliveriesAreListedByFilter", testListDeliveries},
 	{"TestG9_RejectedArrivalsAreKeptAndBounded", testRefuse},
 	{"TestG9_ARareMatchIsFoundFarBack", testRare},
+	{"TestG9_ATimeRangeHoldsItsWholeEdge", testEdges},
 	{"TestG9_ABadCursorIsRefused", testBadCursor},
 }
 
@@ -256,5 +257,30 @@ func testRare(t *testing.T, s *suite) {
 	must(t, err)
 	if len(ids) != 2 || next != "" || ids[0] != dead[0] {
 		t.Errorf("matching: %v, next %q", ids, next)
+	}
+}
+
+// testEdges: the ids of one instant are in no order, and none of its events may
+// fall out of a range that holds it.
+func testEdges(t *testing.T, s *suite) {
+	const n = 60
+	at := s.Clock.Now()
+	for i := range n {
+		s.accept(t, fmt.Sprint("id-", i), "orders")
+	}
+	for name, f := range map[string]store.EventFilter{
+		"since": {Since: at}, "since long ago": {Since: at.Add(-time.Hour)},
+		"until": {Until: at.Add(time.Millisecond)}, "until now": {Until: at.Add(time.Hour)},
+		"between": {Since: at, Until: at.Add(time.Millisecond)},
+	} {
+		got := collect(t, func(p store.Page) (store.List[seawall.Event], error) { return s.Store.ListEvents(t.Context(), f, p) })
+		if len(got) != n {
+			t.Errorf("%s: %d events of %d", name, len(got), n)
+		}
+		d := store.DeliveryFilter{Since: f.Since, Until: f.Until}
+		ds := collect(t, func(p store.Page) (store.List[seawall.Delivery], error) { return s.Store.ListDeliveries(t.Context(), d, p) })
+		if len(ds) != n {
+			t.Errorf("%s: %d deliveries of %d", name, len(ds), n)
+		}
 	}
 }
