@@ -278,7 +278,9 @@ func testEdges(t *testing.T, s *suite) {
 			t.Errorf("%s: %d events of %d", name, len(got), n)
 		}
 		d := store.DeliveryFilter{Since: f.Since, Until: f.Until}
-		ds := collect(t, func(p store.Page) (store.List[seawall.Delivery], error) { return s.Store.ListDeliveries(t.Context(), d, p) })
+		ds := collect(t, func(p store.Page) (store.List[seawall.Delivery], error) {
+			return s.Store.ListDeliveries(t.Context(), d, p)
+		})
 		if len(ds) != n {
 			t.Errorf("%s: %d deliveries of %d", name, len(ds), n)
 		}
