@@ -39,7 +39,11 @@ a stored one, by its id; or a file: a captured request, or a plain payload with
 		cfg, err := c.load()
 		var problems config.Errors
 		if errors.As(err, &problems) && c.json {
-			return errors.Join(writeJSON(c.out, checked{File: c.configPath(), Problems: problems}), errSilent)
+			out := checked{File: c.configPath()}
+			for _, p := range problems {
+				out.Problems = append(out.Problems, problem(*p))
+			}
+			return errors.Join(writeJSON(c.out, out), errSilent)
 		}
 		if err != nil {
 			return err
@@ -54,13 +58,23 @@ a stored one, by its id; or a file: a captured request, or a plain payload with
 
 // checked is what checking came to, for machines.
 type checked struct {
-	File         string        `json:"file"`
-	Valid        bool          `json:"valid"`
-	Sources      int           `json:"sources"`
-	Destinations int           `json:"destinations"`
-	Routes       int           `json:"routes"`
-	Warnings     []string      `json:"warnings,omitempty"`
-	Problems     config.Errors `json:"problems,omitempty"`
+	File         string    `json:"file"`
+	Valid        bool      `json:"valid"`
+	Sources      int       `json:"sources"`
+	Destinations int       `json:"destinations"`
+	Routes       int       `json:"routes"`
+	Warnings     []string  `json:"warnings,omitempty"`
+	Problems     []problem `json:"problems,omitempty"`
+}
+
+// problem is one thing that is wrong, for machines.
+type problem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+	Key    string `json:"key,omitempty"`
+	Msg    string `json:"message"`
+	Hint   string `json:"hint,omitempty"`
 }
 
 func (c *cli) valid(cfg *config.Config) error {

@@ -110,10 +110,16 @@ func (d *demo) say(format string, args ...any) {
 }
 
 func (c *cli) openDemo(ctx context.Context) (_ *demo, err error) {
-	if err := c.makeSecrets(c.configPath()); err != nil {
+	d := &demo{cli: c}
+	made, err := c.makeSecrets(c.configPath())
+	if err != nil {
 		return nil, err
 	}
-	d := &demo{cli: c}
+	if c.shown == "" { // those of a temporary folder are of no interest
+		for _, path := range made {
+			c.printf("made %s: a random secret that only you can read\n", path)
+		}
+	}
 	if d.cfg, err = c.load(); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -49,8 +50,9 @@ func (c *cli) node() (config.Node, error) {
 	return n, nil
 }
 
-// withStore opens the gateway's store, beside the gateway if it runs.
-func (c *cli) withStore(ctx context.Context, f func(store.Store) error) (err error) {
+// withStore opens the gateway's store, beside the gateway if it runs. Where
+// there is none it is made only for a command that begins one.
+func (c *cli) withStore(ctx context.Context, begin bool, f func(store.Store) error) (err error) {
 	n, err := c.node()
 	if err != nil {
 		return err
@@ -58,6 +60,10 @@ func (c *cli) withStore(ctx context.Context, f func(store.Store) error) (err err
 	path, ok := strings.CutPrefix(n.Store, "sqlite:")
 	if !ok {
 		return seawall.Errorf(seawall.ErrInvalid, "store %q is not in this version", n.Store)
+	}
+	if _, err := os.Stat(path); err != nil && !begin {
+		return (&seawall.Error{Kind: seawall.ErrNotFound, Msg: fmt.Sprintf("open the store: %v", err), Err: err}).
+			WithHint("a gateway makes it as it starts: %s serve --config %s", c.program, c.configPath())
 	}
 	s, err := sqlite.Open(ctx, path, sqlite.Options{Now: c.now})
 	if err != nil {

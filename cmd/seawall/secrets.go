@@ -13,12 +13,12 @@ import (
 var secretFile = regexp.MustCompile(`file:(secrets/[A-Za-z0-9._/-]+)`)
 
 // makeSecrets writes a random secret into each file secrets/… beside the
-// configuration that it refers to and that does not exist, and says so. The form
-// is that of Standard Webhooks, which does for every other scheme too.
-func (c *cli) makeSecrets(config string) error {
+// configuration that it refers to and that does not exist, and returns which. The
+// form is that of Standard Webhooks, which does for every other scheme too.
+func (c *cli) makeSecrets(config string) (made []string, err error) {
 	text, err := os.ReadFile(config)
 	if err != nil {
-		return noConfig(config, err)
+		return nil, noConfig(config, err)
 	}
 	for _, found := range secretFile.FindAllSubmatch(text, -1) {
 		name := string(found[1])
@@ -30,11 +30,11 @@ func (c *cli) makeSecrets(config string) error {
 			continue
 		}
 		if err := create(path, c.webhookSecret()+"\n", 0o600); err != nil {
-			return err
+			return made, err
 		}
-		c.printf("made %s: a random secret that only you can read\n", path)
+		made = append(made, path)
 	}
-	return nil
+	return made, nil
 }
 
 // noConfig says how to get a configuration where there is none.

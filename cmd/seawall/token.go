@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,7 +63,7 @@ func (c *cli) tokenCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = c.withStore(ctx, func(s store.Store) error {
+		err = c.withStore(ctx, true, func(s store.Store) error {
 			a := c.action("token.create", name, map[string]string{"scopes": strings.Join(scopes, " ")})
 			return s.AddToken(ctx, t, a)
 		})
@@ -85,11 +87,11 @@ func (c *cli) tokenList() *cobra.Command {
 		Use: "list", Short: "List tokens, without their secrets", Args: cobra.NoArgs,
 		RunE: c.does(func(ctx context.Context, _ []string) error {
 			var ts []seawall.Token
-			err := c.withStore(ctx, func(s store.Store) (err error) {
+			err := c.withStore(ctx, false, func(s store.Store) (err error) {
 				ts, err = s.ListTokens(ctx)
 				return err
 			})
-			if err != nil {
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 			slices.SortFunc(ts, func(a, b seawall.Token) int { return strings.Compare(a.Name, b.Name) })
@@ -119,7 +121,7 @@ func (c *cli) tokenDelete() *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Delete a token; it ends within a second", Args: cobra.ExactArgs(1),
 		RunE: c.does(func(ctx context.Context, args []string) error {
-			err := c.withStore(ctx, func(s store.Store) error {
+			err := c.withStore(ctx, false, func(s store.Store) error {
 				return s.DeleteToken(ctx, args[0], c.action("token.delete", args[0], nil))
 			})
 			if err == nil && !c.json {

@@ -142,7 +142,7 @@ func (d *demo) deadLetter(ctx context.Context) error {
 	if _, err := d.api.Replay(ctx, t.ID, api.ReplayOne{}); err != nil {
 		return err
 	}
-	if s, err = d.until(ctx, event, attempts(t.Attempts+1)); err != nil {
+	if _, err = d.until(ctx, event, attempts(t.Attempts+1)); err != nil {
 		return err
 	}
 	if s, err = d.settled(ctx, event); err != nil {

@@ -181,7 +181,7 @@ func (c *cli) storedEvent(ctx context.Context, id string) (*seawall.Event, error
 		return nil, err
 	}
 	var ev *seawall.Event
-	err = c.withStore(ctx, func(s store.Store) (err error) {
+	err = c.withStore(ctx, false, func(s store.Store) (err error) {
 		ev, err = s.Event(ctx, parsed)
 		return err
 	})

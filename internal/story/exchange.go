@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	indent  = "                         " // under the text of a timeline's line
-	preview = 160                         // characters of a body that is not asked for
+	underText = "                         " // of a timeline's line
+	underN    = "       "                   // of an attempt on its own
+	preview   = 160                         // characters of a body that is not asked for
 )
 
-// exchange shows what an attempt sent and what came back.
-func (t *teller) exchange(a *api.Attempt) {
+// exchange shows, indented, what an attempt sent and what came back.
+func (t *teller) exchange(a *api.Attempt, indent string) {
 	if a.Request.Method != "" {
 		t.line("%s%s %s", indent, t.Style.Dim("→"), terminal.Clean(sent(a)))
 		if t.Headers {

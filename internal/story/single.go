@@ -38,10 +38,10 @@ func WriteDelivery(w io.Writer, d *api.Traced, o Options) error {
 			terminal.Length(time.Duration(a.TookMS*float64(time.Millisecond))))
 		for _, text := range []string{a.Error, a.Next} {
 			if text != "" {
-				t.line("%s%s", indent, terminal.Clean(text))
+				t.line("%s%s", underN, terminal.Clean(text))
 			}
 		}
-		t.exchange(a)
+		t.exchange(a, underN)
 	}
 	t.Deliveries = []api.Traced{*d}
 	t.next()

@@ -148,7 +148,7 @@ func (t *teller) timeline() {
 		}
 		t.line("%s %s %s %s%s", mark, at.Format("15:04:05.000"), t.since(in.At), t.kind(in), text)
 		if a := t.attempt(in); a != nil {
-			t.exchange(a)
+			t.exchange(a, underText)
 		}
 	}
 }
