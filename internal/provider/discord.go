@@ -147,7 +147,7 @@ func discordItems(r *Request) ([]Item, string) {
 			OccurredAt: moment(v[3]), OccurredRaw: v[3],
 		}}, unreadable(err)
 	}
-	it, problem := identified(Item{Type: v[0], Entity: v[5]}, clip(v[1]), "payload: it has no id", r.Body)
+	it, problem := identified(Item{Type: v[0], Entity: v[5]}, v[1], "payload: it has no id", r.Body)
 	return []Item{it}, join(problem, unreadable(err))
 }
 

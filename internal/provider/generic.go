@@ -35,7 +35,7 @@ func genericItems(s Settings) func(*Request) ([]Item, string) {
 		id, noID := ask("id", s.ID, in)
 		typ, noType := ask("type", s.Type, in)
 		at, noTime := ask("time", s.Time, in)
-		it := Item{ID: clip(id), Type: clip(typ), OccurredRaw: clip(at), OccurredAt: moment(at)}
+		it := Item{ID: id, Type: typ, OccurredRaw: at, OccurredAt: moment(at)}
 		if at != "" && it.OccurredAt.IsZero() {
 			noTime = "time: the value is not a time"
 		}
@@ -44,7 +44,7 @@ func genericItems(s Settings) func(*Request) ([]Item, string) {
 		case noID != "": // there may be one, but it could not be read
 			it.ID, it.Derived = contentID(r.Body), true
 		default:
-			it.ID = clip(firstOf(r.Header.Get(idHeader), r.Header.Get(keyHeader)))
+			it.ID = firstOf(r.Header.Get(idHeader), r.Header.Get(keyHeader))
 			it.Keyless = it.ID == ""
 			if s.ID != nil {
 				noID = "id: the expression gives null"

@@ -103,12 +103,12 @@ func openGitHub(s Settings) (*source, error) {
 }
 
 func gitHubItems(r *Request) ([]Item, string) {
-	it := Item{Type: clip(r.Header.Get("X-GitHub-Event"))}
+	it := Item{Type: r.Header.Get("X-GitHub-Event")}
 	payload, err := gitHubPayload(r)
 	if err == nil {
 		err = gitHubObject(&it, payload)
 	}
-	it, problem := identified(it, clip(r.Header.Get("X-GitHub-Delivery")), "the header X-GitHub-Delivery is missing", r.Body)
+	it, problem := identified(it, r.Header.Get("X-GitHub-Delivery"), "the header X-GitHub-Delivery is missing", r.Body)
 	return []Item{it}, join(problem, unreadable(err))
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/internal/verify"
@@ -99,6 +100,24 @@ func same(a, b Item) bool {
 		a.Entity == b.Entity && a.Version == b.Version && a.OccurredRaw == b.OccurredRaw
 }
 
+func TestIdsAreFitForKeys(t *testing.T) {
+	src := open(t, settingsFor("stripe"))
+	ids := map[string]string{}
+	long := strings.Repeat("é", 300)
+	for _, body := range []string{`{"id":"a\u0000b"}`, `{"id":"a\u0000c"}`, "{\"id\":\"a\xff\"}", "{\"id\":\"a\xfe\"}", `{"id":"` + long + `1"}`, `{"id":"` + long + `2"}`} {
+		items, _ := src.Identify(request(body))
+		id := items[0].ID
+		if other, ok := ids[id]; ok || len(id) > 512 || !utf8.ValidString(id) || strings.Contains(id, "\x00") || items[0].Derived {
+			t.Errorf("%q and %q: %q", body, other, id)
+		}
+		ids[id] = body
+	}
+	items, _ := src.Identify(request(`{"id":"a","type":"` + long + `","data":{"object":{"id":"x\u0000"}}}`))
+	if it := items[0]; len(it.Type) != 512 || !utf8.ValidString(it.Type) || it.Entity != "x\ufffd" {
+		t.Errorf("%d %q", len(it.Type), it.Entity)
+	}
+}
+
 func TestBatches(t *testing.T) {
 	src := open(t, settingsFor("twilio"))
 	items, problem := src.Identify(request(`[{"id":"1","type":"a"}, {"type":"b"}]`))
@@ -140,6 +159,13 @@ func TestGenericExpressions(t *testing.T) {
 	items, problem = src.Identify(request(`{"order":`, "Content-Type", "application/json"))
 	if len(items) != 1 || !items[0].Derived || items[0].ID != contentID([]byte(`{"order":`)) || problem == "" {
 		t.Errorf("%+v, %s", items, problem)
+	}
+	s.ID = code(`tojson | sha256`) // equal bodies are one event, as the documentation says
+	one, _ := open(t, s).Identify(request(`{"a":1}`))
+	same, _ := open(t, s).Identify(request(`{"a": 1}`))
+	other, _ := open(t, s).Identify(request(`{"a":2}`))
+	if len(one[0].ID) != 64 || one[0].ID != same[0].ID || one[0].ID == other[0].ID {
+		t.Errorf("%q %q %q", one[0].ID, same[0].ID, other[0].ID)
 	}
 	s.ID = code(`$event.headers.authorization`)
 	items, _ = open(t, s).Identify(request(`{}`, "Authorization", "Bearer "+s.Tokens[0].Value))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"unicode/utf8"
 )
 
 // contentID is the source event id of a body whose provider sends none: the
@@ -29,14 +30,32 @@ func unread(r *Request, err error) ([]Item, string) {
 	return []Item{{ID: contentID(r.Body), Derived: true}}, "payload: " + err.Error()
 }
 
-// clip keeps a stranger's text from growing without bound where it becomes a
-// key or is shown.
+// tidy makes what a stranger wrote fit for keys, columns and screens: bounded,
+// valid UTF-8, no zero bytes. Ids that this would change are replaced by their
+// hash instead, so that different ones stay different.
+func (it *Item) tidy() {
+	if id := tidied(it.ID); id != it.ID {
+		it.ID = contentID([]byte(it.ID))
+	}
+	for _, field := range []*string{&it.Type, &it.Action, &it.Delivery, &it.Entity, &it.Version, &it.OccurredRaw} {
+		*field = tidied(*field)
+	}
+}
+
+func tidied(s string) string {
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+	}
+	return clip(s)
+}
+
+// clip bounds a text at 512 bytes, between characters.
 func clip(s string) string {
 	const most = 512
 	if len(s) <= most {
 		return s
 	}
-	return s[:most]
+	return strings.ToValidUTF8(s[:most], "")
 }
 
 // join puts problems together.

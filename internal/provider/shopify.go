@@ -39,11 +39,11 @@ func openShopify(s Settings) (*source, error) {
 		signature: shopifyHeader,
 		check:     plainHMAC("shopify", shopifyHeader, "", verify.Base64),
 		items: func(r *Request) ([]Item, string) {
-			event, delivery := clip(r.Header.Get("X-Shopify-Event-Id")), clip(r.Header.Get("X-Shopify-Webhook-Id"))
+			event, delivery := r.Header.Get("X-Shopify-Event-Id"), r.Header.Get("X-Shopify-Webhook-Id")
 			triggered := r.Header.Get("X-Shopify-Triggered-At")
 			v, err := shopifyFields.from(r.Body, 0)
 			it := Item{
-				Type: clip(r.Header.Get("X-Shopify-Topic")), Delivery: delivery,
+				Type: r.Header.Get("X-Shopify-Topic"), Delivery: delivery,
 				Entity: v[0], Version: v[1], OccurredAt: moment(triggered), OccurredRaw: triggered,
 			}
 			it, problem := identified(it, firstOf(event, delivery), "the header X-Shopify-Event-Id is missing", r.Body)

@@ -111,7 +111,7 @@ func slackItems(r *Request) ([]Item, string) {
 		return unread(r, err)
 	}
 	it := Item{Type: firstOf(v[1], v[5]), Entity: firstOf(v[2], v[3]), OccurredAt: moment(v[4]), OccurredRaw: v[4]}
-	it, problem := identified(it, clip(v[0]), "payload: it has no event_id", r.Body)
+	it, problem := identified(it, v[0], "payload: it has no event_id", r.Body)
 	return []Item{it}, join(problem, unreadable(err))
 }
 
@@ -125,10 +125,10 @@ func slackForm(r *Request) ([]Item, string) {
 	if payload := form.Get("payload"); payload != "" {
 		v, err := slackInteraction.from([]byte(payload), 0)
 		it := Item{Type: v[1], Entity: firstOf(v[2], v[3], v[4])}
-		it, problem := identified(it, clip(v[0]), "payload: it has no trigger_id", r.Body)
+		it, problem := identified(it, v[0], "payload: it has no trigger_id", r.Body)
 		return []Item{it}, join(problem, unreadable(err))
 	}
-	it := Item{Type: clip(form.Get("command")), Entity: clip(firstOf(form.Get("channel_id"), form.Get("team_id")))}
-	it, problem := identified(it, clip(form.Get("trigger_id")), "form: it has no trigger_id", r.Body)
+	it := Item{Type: form.Get("command"), Entity: firstOf(form.Get("channel_id"), form.Get("team_id"))}
+	it, problem := identified(it, form.Get("trigger_id"), "form: it has no trigger_id", r.Body)
 	return []Item{it}, problem
 }

@@ -48,7 +48,13 @@ func (s *source) Verify(ctx context.Context, r *Request) (string, error) {
 	return s.check(ctx, r, s.keys)
 }
 
-func (s *source) Identify(r *Request) ([]Item, string) { return s.items(r) }
+func (s *source) Identify(r *Request) ([]Item, string) {
+	items, problem := s.items(r)
+	for i := range items {
+		items[i].tidy()
+	}
+	return items, problem
+}
 
 func (s *source) Accepted(r *Request) *Answer {
 	if s.accepted == nil {

@@ -75,7 +75,7 @@ func openStandard(s Settings, prefix string) (*source, error) {
 		items: func(r *Request) ([]Item, string) {
 			v, err := standardFields.from(r.Body, 0)
 			it := Item{Type: v[0], Entity: v[1], OccurredAt: moment(v[2]), OccurredRaw: v[2]}
-			it, problem := identified(it, clip(r.Header.Get(prefix+"id")), "the header "+prefix+"id is missing", r.Body)
+			it, problem := identified(it, r.Header.Get(prefix+"id"), "the header "+prefix+"id is missing", r.Body)
 			return []Item{it}, join(problem, unreadable(err))
 		},
 	}, nil

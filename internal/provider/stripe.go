@@ -100,7 +100,7 @@ func openStripe(s Settings) (*source, error) {
 				return unread(r, err)
 			}
 			it := Item{Type: v[1], Entity: v[3], OccurredAt: moment(v[2]), OccurredRaw: v[2]}
-			it, problem := identified(it, clip(v[0]), "payload: it has no id", r.Body)
+			it, problem := identified(it, v[0], "payload: it has no id", r.Body)
 			return []Item{it}, join(problem, unreadable(err))
 		},
 	}, nil

@@ -229,7 +229,7 @@ func twilioItems(r *Request) ([]Item, string) {
 	field := func(names ...string) string {
 		for _, n := range names {
 			if v := form.Get(n); v != "" {
-				return clip(v)
+				return v
 			}
 		}
 		return ""
@@ -241,7 +241,7 @@ func twilioItems(r *Request) ([]Item, string) {
 	it.Version = field("SequenceNumber")
 	it.OccurredRaw = field("Timestamp")
 	it.OccurredAt = moment(it.OccurredRaw) // of voice callbacks, in the form of RFC 2822
-	id := clip(r.Header.Get("I-Twilio-Idempotency-Token"))
+	id := r.Header.Get("I-Twilio-Idempotency-Token")
 	if id == "" && it.Entity != "" && it.Type != "" {
 		id = strings.TrimSuffix(it.Entity+":"+it.Type+":"+it.Version, ":")
 	}
@@ -261,7 +261,7 @@ func twilioEvents(r *Request) ([]Item, string) {
 		v, err := twilioEvent.from(raw, 0)
 		it := Item{Type: v[1], Entity: v[2], OccurredAt: moment(v[3]), OccurredRaw: v[3], Body: raw}
 		var problem string
-		items[i], problem = identified(it, clip(v[0]), "payload: an event has no id", raw)
+		items[i], problem = identified(it, v[0], "payload: an event has no id", raw)
 		if problem = join(problem, unreadable(err)); problem != "" {
 			problems = problem
 		}
