@@ -34,7 +34,8 @@ type queue struct {
 	bytes       atomic.Int64 // of bodies in hand
 
 	mu      sync.Mutex
-	busy    map[seawall.DeliveryID]struct{} // claimed and not yet settled
+	busy    map[seawall.DeliveryID]struct{} // claimed or reserved, and not yet settled
+	gone    map[seawall.DeliveryID]struct{} // let go while a claim was under way; nil between claims
 	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
 	working int                             // workers running
 	full    bool                            // the store may hold more that is due
@@ -138,7 +139,9 @@ func (q *queue) claim() time.Duration {
 		q.mu.Unlock()
 		return pollEvery
 	}
+	q.gone = map[seawall.DeliveryID]struct{}{}
 	q.mu.Unlock()
+	defer q.claimed()
 
 	now := q.r.Now()
 	claimed, next, err := q.r.Store.Claim(q.lane.ctx, q.lane.current(), store.Claim{
@@ -161,11 +164,29 @@ func (q *queue) claim() time.Duration {
 // capacity is how many deliveries the queue may hold in hand.
 func (q *queue) capacity() int { return int(q.concurrency.Load()) * ahead }
 
+// isBusy tells whether a delivery is in hand, or was at any time since the claim
+// began: a claim reads a snapshot, in which what was settled meanwhile still
+// waits.
 func (q *queue) isBusy(id seawall.DeliveryID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, ok := q.busy[id]
+	if _, ok := q.busy[id]; ok {
+		return true
+	}
+	_, ok := q.gone[id]
 	return ok
+}
+
+func (q *queue) mayHaveMore() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.full
+}
+
+func (q *queue) claimed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.gone = nil
 }
 
 // take puts claimed deliveries into hand and sees that there are workers.
@@ -235,10 +256,11 @@ func (q *queue) attempt(c store.Claimed) {
 }
 
 // forget lets go of a delivery that is settled, or was never tried.
-func (q *queue) forget(ids ...seawall.DeliveryID) {
+func (q *queue) forget(id seawall.DeliveryID) {
 	q.mu.Lock()
-	for _, id := range ids {
-		delete(q.busy, id)
+	defer q.mu.Unlock()
+	delete(q.busy, id)
+	if q.gone != nil {
+		q.gone[id] = struct{}{}
 	}
-	q.mu.Unlock()
 }

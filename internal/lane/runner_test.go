@@ -25,8 +25,9 @@ type memory struct {
 	gates   map[string]seawall.Gate
 	settled []store.Settlement
 	claims  map[string]int
-	broken  error // what Settle fails with
-	lost    bool  // leases are not renewed
+	broken  error         // what Settle fails with
+	lost    bool          // leases are not renewed
+	slow    chan struct{} // not nil: a claim reads its snapshot, and goes on only after this
 }
 
 func newMemory() *memory {
@@ -79,9 +80,13 @@ func (m *memory) Release(_ context.Context, leases []store.Lease) error {
 
 func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []store.Claimed, next time.Time, _ error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	snapshot, slow := slices.Clone(m.pending[c.Destination]), m.slow
 	m.claims[c.Destination]++
-	for _, p := range m.pending[c.Destination] {
+	m.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
+	for _, p := range snapshot {
 		switch {
 		case c.Busy != nil && c.Busy(p.Delivery.ID):
 		case p.Delivery.Due.After(c.Now) || len(out) == c.Limit:
@@ -534,5 +539,40 @@ func TestAcceptedBeforeTheQueueStarted(t *testing.T) {
 			t.Error("the delivery waits for the next poll")
 		}
 		stop()
+	})
+}
+
+func TestG4_WhatIsSettledDuringAClaimIsNotClaimedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		var tries atomic.Int32
+		m.add("a", 1)
+		began := make(chan struct{})
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			tries.Add(1)
+			<-began
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		synctest.Wait() // it is being tried
+		slow := make(chan struct{})
+		m.mu.Lock()
+		m.slow = slow
+		m.mu.Unlock()
+		r.Wake("a")
+		synctest.Wait() // a claim holds a snapshot in which it is pending
+		close(began)
+		synctest.Wait() // it is delivered and settled
+		if m.count(seawall.Delivered) != 1 {
+			t.Fatal("not settled")
+		}
+		m.mu.Lock()
+		m.slow = nil
+		m.mu.Unlock()
+		close(slow)
+		synctest.Wait()
+		stop()
+		if n := tries.Load(); n != 1 {
+			t.Errorf("tried %d times", n)
+		}
 	})
 }

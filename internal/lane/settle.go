@@ -71,13 +71,10 @@ func (r *Runner) settle(work context.Context, ss []store.Settlement) []store.Set
 func (r *Runner) finish(batch []settling, done []store.Settled) {
 	woken := map[*queue]bool{}
 	for i, b := range batch {
-		b.q.mu.Lock()
-		delete(b.q.busy, b.s.Delivery)
+		b.q.forget(b.s.Delivery)
 		// Wake the feeder if it stopped for want of room, or if the delivery
 		// waits for its next try.
-		wake := b.q.full || b.s.State == seawall.Pending
-		b.q.mu.Unlock()
-		if wake && !woken[b.q] {
+		if b.s.State == seawall.Pending || b.q.mayHaveMore() {
 			woken[b.q] = true
 		}
 		if done != nil && done[i] == store.Fenced {
