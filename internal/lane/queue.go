@@ -27,7 +27,8 @@ type queue struct {
 	halted  chan struct{}
 	once    sync.Once
 	workers sync.WaitGroup
-	before  *queue // the one this replaces: its attempts end before ours begin
+	settles sync.WaitGroup // attempts made whose outcome is not recorded yet
+	before  *queue         // the one this replaces: its attempts end before ours begin
 
 	gate        atomic.Uint32
 	concurrency atomic.Int32
@@ -91,6 +92,7 @@ func (q *queue) start() {
 	q.spawn(func() {
 		if q.before != nil {
 			q.before.workers.Wait()
+			q.before.settles.Wait()
 			q.before = nil
 		}
 		q.feed()
@@ -252,6 +254,7 @@ func (q *queue) attempt(c store.Claimed) {
 	if s.Disable != "" {
 		q.setGate(seawall.Disabled)
 	}
+	q.settles.Add(1)
 	q.r.settles <- settling{q, s}
 }
 

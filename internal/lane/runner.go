@@ -67,6 +67,7 @@ type Runner struct {
 	mu     sync.Mutex
 	lanes  map[store.Lane]*lane
 	queues map[string]*queue
+	former map[string]*queue // of targets that are gone; they may have attempts in flight
 }
 
 // New makes a Runner; nothing happens before Run.
@@ -77,6 +78,7 @@ func New(o Options) *Runner {
 		changed: make(chan struct{}, 1),
 		lanes:   map[store.Lane]*lane{},
 		queues:  map[string]*queue{},
+		former:  map[string]*queue{},
 	}
 }
 
@@ -156,6 +158,10 @@ func (r *Runner) sync(ctx, work context.Context) {
 		}
 		q := r.queues[t.Name]
 		if q == nil || q.lane != l {
+			if q == nil {
+				q = r.former[t.Name]
+				delete(r.former, t.Name)
+			}
 			if q != nil {
 				q.halt()
 			}
@@ -172,6 +178,7 @@ func (r *Runner) sync(ctx, work context.Context) {
 		if !wanted[name] {
 			q.halt()
 			delete(r.queues, name)
+			r.former[name] = q
 		}
 	}
 }

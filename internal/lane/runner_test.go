@@ -576,3 +576,39 @@ func TestG4_WhatIsSettledDuringAClaimIsNotClaimedAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestG4_TargetThatComesBackWaitsForItsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 1)
+		var removed atomic.Bool
+		var tries atomic.Int32
+		answer := make(chan struct{})
+		r, stop := startWith(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			tries.Add(1)
+			<-answer
+			return store.Settlement{State: seawall.Delivered}
+		}, func() []Target {
+			if removed.Load() {
+				return nil
+			}
+			return []Target{{Name: "a", Lane: store.Lane{System: "a"}, Concurrency: 1}}
+		})
+		synctest.Wait()
+		removed.Store(true)
+		r.Refresh()
+		synctest.Wait()
+		removed.Store(false)
+		r.Refresh()
+		time.Sleep(10 * time.Second)
+		if n := tries.Load(); n != 1 {
+			t.Errorf("in flight %d times at once", n)
+		}
+		close(answer)
+		time.Sleep(10 * time.Second)
+		stop()
+		if n := tries.Load(); n != 1 || m.count(seawall.Delivered) != 1 {
+			t.Errorf("tried %d times, delivered %d", n, m.count(seawall.Delivered))
+		}
+	})
+}

@@ -72,6 +72,7 @@ func (r *Runner) finish(batch []settling, done []store.Settled) {
 	woken := map[*queue]bool{}
 	for i, b := range batch {
 		b.q.forget(b.s.Delivery)
+		b.q.settles.Done()
 		// Wake the feeder if it stopped for want of room, or if the delivery
 		// waits for its next try.
 		if b.s.State == seawall.Pending || b.q.mayHaveMore() {
