@@ -167,3 +167,39 @@ func TestDocsShowCommandsThatExist(t *testing.T) {
 		t.Errorf("only %d commands found in the pages: is the pattern right?", n)
 	}
 }
+
+var (
+	imported = regexp.MustCompile(`(?m)^(?:import )?\t?(?:[\w.]+ )?"([a-z0-9-]+(?:\.[a-z0-9-]+)+/[^"]+)"$`)
+	listed   = regexp.MustCompile(`(?m)^\| \[([^\]]+)\]`)
+)
+
+// Every module that is imported has its line in docs/dependencies.md, and no
+// other has one but the tools.
+func TestDocsNameDependencies(t *testing.T) {
+	var modules []string
+	for _, m := range listed.FindAllStringSubmatch(files(t, "docs/dependencies.md")[filepath.Join(root, "docs/dependencies.md")], -1) {
+		modules = append(modules, m[1])
+	}
+	tools := files(t, "go.mod")[filepath.Join(root, "go.mod")]
+	used := map[string]bool{}
+	for path, text := range files(t, ".go") {
+		for _, m := range imported.FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], "github.com/seawall-dev/") {
+				continue
+			}
+			i := slices.IndexFunc(modules, func(module string) bool {
+				return m[1] == module || strings.HasPrefix(m[1], module+"/")
+			})
+			if i < 0 {
+				t.Errorf("%s imports %s, which docs/dependencies.md does not name", path, m[1])
+				continue
+			}
+			used[modules[i]] = true
+		}
+	}
+	for _, module := range modules {
+		if !used[module] && !strings.Contains(tools, "\t"+module+"/cmd/") {
+			t.Errorf("docs/dependencies.md names %s, which nothing imports", module)
+		}
+	}
+}
