@@ -50,7 +50,7 @@ var githubSettings = provider.Settings{
 }
 
 // configuration is one source, hub, routed to one destination, shop.
-func configuration(t *testing.T, dir, url string) *config.Config {
+func configuration(t testing.TB, dir, url string) *config.Config {
 	t.Helper()
 	src, err := provider.Open(githubSettings)
 	if err != nil {
@@ -82,11 +82,11 @@ func configuration(t *testing.T, dir, url string) *config.Config {
 
 type running struct {
 	*App
-	t    *testing.T
+	t    testing.TB
 	stop func()
 }
 
-func run(t *testing.T, c *config.Config) *running {
+func run(t testing.TB, c *config.Config) *running {
 	t.Helper()
 	a, err := Open(context.Background(), Options{
 		Config: c, Load: func() (*config.Config, error) { return c, nil },
@@ -109,16 +109,23 @@ func run(t *testing.T, c *config.Config) *running {
 	return &running{a, t, stop}
 }
 
-// send posts a signed GitHub event and returns the status.
-func (r *running) send(n int) int {
+// sample makes a signed GitHub event; equal n is the same event.
+func (r *running) sample(n string) *provider.Request {
 	r.t.Helper()
-	req, err := provider.Sample("github", fmt.Sprint(n), "http://"+r.PublicAddr()+"/in/hub", time.Now())
+	req, err := provider.Sample("github", n, "http://"+r.PublicAddr()+"/in/hub", time.Now())
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	if err := provider.SignRequest(githubSettings, req); err != nil {
 		r.t.Fatal(err)
 	}
+	return req
+}
+
+// send posts a signed GitHub event and returns the status.
+func (r *running) send(n int) int {
+	r.t.Helper()
+	req := r.sample(fmt.Sprint(n))
 	hr, err := http.NewRequest(req.Method, req.URL, bytes.NewReader(req.Body))
 	if err != nil {
 		r.t.Fatal(err)
