@@ -36,6 +36,12 @@ type Config struct {
 	Secrets []string
 }
 
+// String keeps the configuration, which holds secrets, out of messages and logs.
+func (c *Config) String() string { return "configuration" }
+
+// GoString is [Config.String].
+func (c *Config) GoString() string { return c.String() }
+
 // Node is what belongs to a process rather than to a revision.
 type Node struct {
 	Store  string // sqlite:PATH

@@ -40,10 +40,7 @@ func (r *reader) renamed(c *Config, d *Destination, all value) {
 	if d.RenamedFrom == "" {
 		return
 	}
-	v := value{r: r, path: join(all.path, d.Name)}
-	p := all.node.pair(d.Name)
-	v.node, v.line, v.col = p.value, p.line, p.column
-	v = v.open("destination").get("renamed_from")
+	v := r.places[join(all.path, d.Name)].open("destination").get("renamed_from")
 	for _, other := range c.Destinations {
 		if other.Name == d.RenamedFrom {
 			v.fail("", "there still is a destination %q", d.RenamedFrom)
@@ -140,16 +137,21 @@ func (o *object) method(d *Destination) {
 
 func sign(v value) []provider.Secret {
 	o := v.open("sign")
+	noted := len(v.r.problems)
 	out := o.secrets("secret", "secrets")
-	if v.given() && o.node != nil && !o.has("secret") && !o.has("secrets") {
+	if len(v.r.problems) > noted {
+		return out
+	}
+	at := o.get("secret")
+	if o.has("secrets") {
+		at = o.get("secrets")
+	}
+	if o.node != nil && len(out) == 0 {
 		v.failKey(secretHint, "has no secret")
 	}
 	for _, s := range out {
-		if s.Value == "" {
-			continue // noted
-		}
 		if key, err := verify.StandardKey(s.Value); err != nil || len(key) < leastKey {
-			v.failKey("whsec_ and the base64 of 32 random bytes", "the secret is not one of Standard Webhooks")
+			at.failKey("whsec_ and the base64 of 32 random bytes", "the secret is not one of Standard Webhooks")
 		}
 	}
 	return out

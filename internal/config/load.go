@@ -32,12 +32,7 @@ func Load(path string, opt Options) (*Config, error) {
 
 // Parse checks a configuration; name is what problems call its file.
 func Parse(text []byte, name string, opt Options) (*Config, error) {
-	r := &reader{
-		document: &document{file: name},
-		opt:      opt.withDefaults(),
-		asked:    map[string]map[string]bool{},
-		settable: map[string]bool{},
-	}
+	r := newReader(name, opt)
 	root := r.parse(text)
 	if len(r.problems) > 0 {
 		return nil, r.problems.sorted()
@@ -51,6 +46,16 @@ func Parse(text []byte, name string, opt Options) (*Config, error) {
 	c.Warnings = r.warnings
 	c.Secrets = r.secrets
 	return c, nil
+}
+
+func newReader(file string, opt Options) *reader {
+	return &reader{
+		document: &document{file: file},
+		opt:      opt.withDefaults(),
+		asked:    map[string]map[string]bool{},
+		settable: map[string]bool{},
+		places:   map[string]value{},
+	}
 }
 
 func (o Options) withDefaults() Options {

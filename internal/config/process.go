@@ -9,12 +9,7 @@ func LoadNode(path string, opt Options) (Node, error) {
 	if err != nil {
 		return Node{}, err
 	}
-	r := &reader{
-		document: &document{file: path},
-		opt:      opt,
-		asked:    map[string]map[string]bool{},
-		settable: map[string]bool{},
-	}
+	r := newReader(path, opt)
 	root := r.parse(text)
 	if len(r.problems) > 0 {
 		return Node{}, r.problems.sorted()

@@ -18,6 +18,7 @@ type reader struct {
 	secrets  []string                   // what references under destinations stand for
 	asked    map[string]map[string]bool // keys read, by name of the object in the schema
 	settable map[string]bool            // SEAWALL_ variables that there are
+	places   map[string]value           // of sources and destinations, by path
 }
 
 // object reads the keys of one mapping of the schema.
@@ -144,12 +145,8 @@ func (v value) failAt(line, col int, hint, format string, args ...any) {
 func (v value) given() bool { return v.node != nil && v.node.kind != empty }
 
 func (v value) warn(format string, args ...any) {
-	v.r.warn(v.line, v.col, v.path, format, args...)
-}
-
-func (r *reader) warn(line, col int, path, format string, args ...any) {
-	p := Problem{File: r.file, Line: line, Column: col, Key: path, Msg: fmt.Sprintf(format, args...)}
-	r.warnings = append(r.warnings, p.Error())
+	p := Problem{File: v.r.file, Line: v.line, Column: v.col, Key: v.path, Msg: fmt.Sprintf(format, args...)}
+	v.r.warnings = append(v.r.warnings, p.Error())
 }
 
 // list returns the items of a list.
@@ -178,6 +175,8 @@ func (v value) named(each func(name string, v value)) {
 		return
 	}
 	for _, p := range v.node.pairs {
-		each(p.key, value{r: v.r, path: join(v.path, p.key), node: p.value, line: p.line, col: p.column})
+		entry := value{r: v.r, path: join(v.path, p.key), node: p.value, line: p.line, col: p.column}
+		v.r.places[entry.path] = entry
+		each(p.key, entry)
 	}
 }

@@ -39,20 +39,21 @@ func (r *reader) routes(c *Config, all value) {
 		}
 		lines[route.Name] = at
 	}
+	r.unused(c, used)
+}
+
+// unused warns of what no route names.
+func (r *reader) unused(c *Config, used map[string]bool) {
 	for _, s := range c.Sources {
 		if !used["source "+s.Name] {
-			r.unused("sources", s.Name, "no route takes its events: they are stored and go nowhere")
+			r.places["sources."+s.Name].warn("no route takes its events: they are stored and go nowhere")
 		}
 	}
 	for _, d := range c.Destinations {
 		if !used["destination "+d.Name] {
-			r.unused("destinations", d.Name, "no route leads to it")
+			r.places["destinations."+d.Name].warn("no route leads to it")
 		}
 	}
-}
-
-func (r *reader) unused(where, name, why string) {
-	r.warn(0, 0, where+"."+name, "%s", why)
 }
 
 // name reads a reference to a source or destination.

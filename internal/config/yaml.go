@@ -156,10 +156,12 @@ func (d *document) node(n ast.Node, depth int) *node {
 		for _, v := range n.Values {
 			d.pair(out, v, depth)
 		}
+		out.unquotedFile()
 	case *ast.MappingValueNode:
 		out.kind = mapping
 		out.line, out.column = n.Key.GetToken().Position.Line, n.Key.GetToken().Position.Column
 		d.pair(out, n, depth)
+		out.unquotedFile()
 	case *ast.SequenceNode:
 		out.kind, out.flow = sequence, n.IsFlowStyle
 		for _, v := range n.Values {
@@ -185,9 +187,32 @@ func (d *document) node(n ast.Node, depth int) *node {
 		out.text = n.GetToken().Value
 	default:
 		out.kind = broken
-		d.fail(line, column, "", "write the value out", "%s are not used in this file", strings.ToLower(n.Type().YAMLName())+"s")
+		d.fail(line, column, "", "write the value out", "not used in this file: %s of YAML", unused(n))
 	}
 	return out
+}
+
+// unquotedFile makes [file:x] the list of a text that it is: the parser takes it
+// for the list of a mapping. No mapping has a key of that name.
+func (n *node) unquotedFile() {
+	if len(n.pairs) != 1 || n.pairs[0].key != "file" || n.pairs[0].value.kind != scalar {
+		return
+	}
+	if text := "file:" + n.pairs[0].value.text; strings.HasPrefix(n.source(), text) {
+		n.kind, n.text, n.pairs = scalar, text, nil
+	}
+}
+
+func unused(n ast.Node) string {
+	switch n.(type) {
+	case *ast.AnchorNode:
+		return "anchors"
+	case *ast.AliasNode:
+		return "aliases"
+	case *ast.TagNode:
+		return "tags"
+	}
+	return n.Type().YAMLName()
 }
 
 func (d *document) pair(m *node, v *ast.MappingValueNode, depth int) {
@@ -197,7 +222,7 @@ func (d *document) pair(m *node, v *ast.MappingValueNode, depth int) {
 	if ok {
 		name = key.Value
 	} else if _, merge := v.Key.(*ast.MergeKeyNode); merge {
-		d.fail(at.Line, at.Column, "", "write the value out", "merges are not used in this file")
+		d.fail(at.Line, at.Column, "", "write the value out", "not used in this file: merges of YAML")
 		return
 	}
 	p := pair{key: name, line: at.Line, column: max(at.Column, 1), value: d.node(v.Value, depth-1)}

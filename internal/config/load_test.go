@@ -1,0 +1,274 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"github.com/seawall-dev/seawall/internal/expr"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const whsec = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// environment answers for every variable that the examples name.
+func environment(name string) (string, bool) {
+	if strings.HasPrefix(name, "SEAWALL_") {
+		return "", false
+	}
+	return whsec, true
+}
+
+// files holds every secret that the examples name, beside the examples.
+func files(path string) ([]byte, error) {
+	if strings.Contains(path, "secrets/") {
+		return []byte(whsec + "\n"), nil
+	}
+	return os.ReadFile(path)
+}
+
+func TestExamples(t *testing.T) {
+	found, err := filepath.Glob("../../examples/*/seawall.yaml")
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	for _, f := range found {
+		c, err := Load(f, Options{Getenv: environment, ReadFile: files})
+		if err != nil {
+			t.Errorf("%s:\n%v", f, err)
+			continue
+		}
+		for _, w := range c.Warnings {
+			t.Errorf("%s: %s", f, w)
+		}
+	}
+}
+
+var fullVars = vars{
+	"STRIPE": whsec, "SHOP_NEW": "new-secret-of-shop", "SHOP_OLD": "whsec_b2xkLXNlY3JldC1vZi1zaG9w", "APP_TOKEN": "app-token-{1}",
+	"KEY":  "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+	"WHPK": "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+	"HEX":  "00112233445566778899aabbccddeeff", "QUOTE": `a"b\(c)`,
+}
+
+func full(t *testing.T) *Config {
+	t.Helper()
+	opt := testOptions()
+	opt.Getenv = fullVars.get
+	text, err := os.ReadFile("testdata/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(text, "full.yaml", opt)
+	if err != nil {
+		t.Fatalf("\n%v", err)
+	}
+	return c
+}
+
+func TestFull(t *testing.T) {
+	c := full(t)
+	for _, x := range []struct{ name, got, want any }{
+		{"node", c.Node, Node{Store: "sqlite:/var/lib/seawall/seawall.db", Listen: ":8080", Admin: "127.0.0.1:8081", Log: "warn", Format: "json"}},
+		{"public_url", c.PublicURL.String(), "https://hooks.example.com"},
+		{"proxies", fmt.Sprint(c.TrustedProxies), "[10.0.0.1/32]"},
+		{"egress", fmt.Sprint(c.Egress), "[10.20.0.0/16]"},
+		{"retention", c.Retention, Retention{30 * day, 90 * day, 7 * day}},
+		{"limits", c.Limits, Limits{5 * mib, 512 * mib, 1024}},
+		{"drop", c.Drop, []string{"gone"}},
+		{"sources", len(c.Sources), 11},
+		{"order", c.Sources[0].Name + c.Sources[10].Name, "stripelab"},
+		{"kind", c.Sources[1].Kind, "shopify"},
+		{"dedupe", c.Sources[0].Dedupe, 3 * day},
+		{"dedupe by default", c.Sources[1].Dedupe, 7 * day},
+		{"tolerance", c.Sources[0].Settings.Tolerance, 10 * time.Minute},
+		{"expires", c.Sources[1].Settings.Secrets[1].Expires, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)},
+		{"file", c.Sources[3].Settings.Tokens[0].Value, whsec},
+		{"max body", c.Sources[8].MaxBody, int64(25 * mib)},
+		{"answer", string(c.Sources[8].Answer.Body), "ok"},
+		{"status", c.Sources[8].Answer.Status, 202},
+		{"no answer", c.Sources[0].Answer == nil, true},
+	} {
+		if !reflect.DeepEqual(x.got, x.want) {
+			t.Errorf("%s: %v, want %v", x.name, x.got, x.want)
+		}
+	}
+}
+
+func TestFullDestinations(t *testing.T) {
+	c := full(t)
+	orders, contacts, handler := c.Destinations[0], c.Destinations[1], c.Destinations[2]
+	for _, x := range []struct{ name, got, want any }{
+		{"url", orders.URL.Source(), "https://orders.example.com/hooks/{.id}?type={$event.type}"},
+		{"method", orders.Method.Prefix(), "PUT"},
+		{"header", orders.Headers[0].Value.Prefix(), "Bearer app-token-{1}"},
+		{"header as shown", orders.Headers[0].Value.Source(), "Bearer ${APP_TOKEN}"},
+		{"timeout", orders.Timeout, Timeouts{5 * time.Second, 5 * time.Second, 10 * time.Second, 10 * time.Second}},
+		{"retry", orders.Retry, Retry{75 * time.Hour, 0, time.Second, time.Hour}},
+		{"concurrency", orders.Concurrency, 4},
+		{"renamed", orders.RenamedFrom, "old-orders"},
+		{"key", orders.IdempotencyHeader, "Idempotency-Key"},
+		{"signs", len(contacts.Sign), 2},
+		{"sign expires", contacts.Sign[1].Expires, time.Date(2026, 12, 1, 18, 0, 0, 0, time.UTC)},
+		{"other key", contacts.IdempotencyHeader, "X-Request-Id"},
+		{"timeouts", contacts.Timeout, Timeouts{time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second}},
+		{"body as shown", contacts.Body.Source(), `{email: .user.email, key: "${QUOTE}"}`},
+		{"forward", handler.Forward, true},
+		{"method by default", handler.Method.Prefix(), "POST"},
+		{"retry by default", handler.Retry, Retry{75 * time.Hour, 10, 5 * time.Second, day}},
+		{"concurrency by default", handler.Concurrency, 16},
+		{"routes", c.Routes[0].Name + " " + c.Routes[1].Name + " " + c.Routes[2].Name, "stripe-orders app-contacts all"},
+		{"types", c.Routes[0].Types, []string{"payment_intent.*"}},
+	} {
+		if !reflect.DeepEqual(x.got, x.want) {
+			t.Errorf("%s: %v, want %v", x.name, x.got, x.want)
+		}
+	}
+	// What a reference stands for is text within an expression, whatever it holds.
+	got, err := contacts.Body.JSON(t.Context(), expr.NewInput([]byte(`{}`), "", expr.Event{}))
+	if want := `{"email":null,"key":"a\"b\\(c)"}`; string(got) != want || err != nil {
+		t.Errorf("body: %s %v, want %s", got, err, want)
+	}
+}
+
+// Only what stands under destinations must be kept out of what is shown of
+// requests.
+func TestSecretsAreNamed(t *testing.T) {
+	got := strings.Join(full(t).Secrets, " ")
+	want := strings.Join([]string{fullVars["APP_TOKEN"], fullVars["STRIPE"], fullVars["QUOTE"], fullVars["SHOP_OLD"]}, " ")
+	if got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A configuration that is printed or logged by mistake shows no secret.
+func TestSecretsAreHidden(t *testing.T) {
+	c := full(t)
+	var log strings.Builder
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	logger.Info("x", "config", c, "source", c.Sources[1], "secret", c.Sources[1].Settings.Secrets[0], "destination", c.Destinations[0])
+	js, err := json.Marshal(c.Sources[1].Settings.Secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := log.String() + string(js)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		all += fmt.Sprintf(format, c) + fmt.Sprintf(format, c.Sources[1].Settings.Secrets) + fmt.Sprintf(format, c.Destinations[1].Sign)
+	}
+	for name, secret := range fullVars {
+		if strings.Contains(all, secret) {
+			t.Errorf("%s is shown: %s", name, all)
+		}
+	}
+	if !strings.Contains(all, "•••") {
+		t.Error("nothing stands in the secrets' place")
+	}
+}
+
+func TestEmptyFile(t *testing.T) {
+	c, err := Parse(nil, "x", testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Node{Store: "sqlite:seawall.db", Listen: ":8080", Admin: "127.0.0.1:8081", Log: "info"}
+	if c.Node != want || c.Limits != (Limits{5 * mib, 512 * mib, 1024}) || c.Retention != (Retention{30 * day, 90 * day, 30 * day}) || c.PublicURL != nil {
+		t.Errorf("%+v %+v %+v", c.Node, c.Limits, c.Retention)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	opt := testOptions()
+	set := vars{
+		"SEAWALL_LISTEN": "127.0.0.1:1", "SEAWALL_ADMIN_LISTEN": ":2", "SEAWALL_STORE": "sqlite:x", "SEAWALL_PUBLIC_URL": "https://x",
+		"SEAWALL_LIMITS_BODY": "1MiB", "SEAWALL_LIMITS_MEMORY": "1GiB", "SEAWALL_LIMITS_REQUESTS": "7",
+		"SEAWALL_RETENTION_EVENTS": "5d", "SEAWALL_RETENTION_DEAD": "6d", "SEAWALL_RETENTION_DEDUPE": "1h",
+		"SEAWALL_LOG_LEVEL": "debug", "SEAWALL_LOG_FORMAT": "text", "SEAWALL_LISTN": ":9", "SEAWALL_TOKEN": "x", "OTHER": "y",
+		"SEAWALL_MINE": whsec,
+	}
+	opt.Getenv = set.get
+	opt.Known = []string{"SEAWALL_TOKEN"}
+	opt.Environ = func() (out []string) {
+		for k, v := range set {
+			out = append(out, k+"="+v)
+		}
+		return out
+	}
+	c, err := Parse([]byte(`{listen: ":8080", sources: {a: {provider: stripe, secret: "${SEAWALL_MINE}"}}, destinations: {b: {url: "https://x.example"}}, routes: [{from: a, to: b}]}`), "x", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Node{"sqlite:x", "127.0.0.1:1", ":2", "debug", "text"}); c.Node != want {
+		t.Errorf("%+v", c.Node)
+	}
+	if c.Limits != (Limits{mib, gib, 7}) || c.Retention != (Retention{5 * day, 6 * day, time.Hour}) || c.PublicURL.String() != "https://x" {
+		t.Errorf("%+v %+v %v", c.Limits, c.Retention, c.PublicURL)
+	}
+	if got := strings.Join(c.Warnings, "; "); got != "environment: SEAWALL_LISTN sets nothing in the configuration" {
+		t.Errorf("warnings: %s", got)
+	}
+
+	set["SEAWALL_LIMITS_BODY"] = "big"
+	_, err = Parse(nil, "x", opt)
+	if want := "environment: SEAWALL_LIMITS_BODY: \"big\" is not a size\nhint: a number and a unit: 512KiB, 5MiB, 1GiB"; err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	c, err := Parse([]byte("sources: {a: {provider: none}}\ndestinations:\n  b: {url: 'https://x.example'}\n"), "x", testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "x:1:11: sources.a: no route takes its events: they are stored and go nowhere; x:3:3: destinations.b: no route leads to it"
+	if got := strings.Join(c.Warnings, "; "); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestReferences(t *testing.T) {
+	opt := testOptions()
+	c, err := Parse([]byte(`destinations: {b: {url: "https://${HOST}/$${{x}}/${BRACES}/{.id}", headers: {X-A: "file:/abs/secret", X-B: "$5 $$ ${HOST}"}}}`), "x", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := c.Destinations[0].URL.Expand(t.Context(), expr.NewInput([]byte(`{"id":7}`), "", expr.Event{}), expr.URL)
+	if want := "https://orders.example.com/${x}/{.id}/7"; url != want || err != nil {
+		t.Errorf("%s %v, want %s", url, err, want)
+	}
+	if got := c.Destinations[0].Headers[0].Value.Prefix(); got != whsec {
+		t.Error(got)
+	}
+	if got := c.Destinations[0].Headers[1].Value.Prefix(); got != "$5 $$ orders.example.com" {
+		t.Error(got)
+	}
+}
+
+func TestLoadMissing(t *testing.T) {
+	if _, err := Load("/conf/gone.yaml", testOptions()); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"0": 0, "10s": 10 * time.Second, "75h": 75 * time.Hour, "30d": 30 * day, "1h30m": 90 * time.Minute, "500ms": 500 * time.Millisecond,
+		"1.5h": 90 * time.Minute, "2 m": 2 * time.Minute, "10": -1, "s": -1, "": -1, "-5s": -1, "5y": -1, "5s x": -1, "1e9d": -1, "999999999d": -1, "1..2s": -1,
+	} {
+		if got, err := parseDuration(s); got != want && (want >= 0 || err == nil) {
+			t.Errorf("%q: %v %v", s, got, err)
+		}
+	}
+	for s, want := range map[string]int64{
+		"5MiB": 5 << 20, "100": 100, "1 GiB": 1 << 30, "100kB": 100_000, "1.5KiB": 1536, "": -1, "MiB": -1, "5XB": -1, "5MiB5": -1, "-5": -1, "99999999999GiB": -1,
+	} {
+		if got, err := parseSize(s); got != want && (want >= 0 || err == nil) {
+			t.Errorf("%q: %v %v", s, got, err)
+		}
+	}
+}
