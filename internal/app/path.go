@@ -27,6 +27,8 @@ type path struct {
 	app *App
 	run atomic.Pointer[live]
 	old *revisions
+
+	troubles troubles
 }
 
 func newPath(a *App, first *live) *path {
@@ -71,12 +73,12 @@ func (p *path) targets() []lane.Target {
 // deliver makes one attempt of a delivery and says what comes next.
 func (p *path) deliver(ctx context.Context, c *store.Claimed) store.Settlement {
 	l := p.liveFor(ctx, &c.Delivery)
-	began := p.app.Now()
-	record, reply := p.attempt(ctx, l, c, began)
+	at := p.app.Now()
+	record, reply := p.attempt(ctx, l, c, at)
 	v := settle.Judge(l.destinations[c.Delivery.Destination].Retry, &c.Delivery, reply, p.app.Now(), p.app.Jitter)
 
 	a := &seawall.Attempt{
-		N: c.Delivery.Attempts + 1, At: began, Took: reply.Took, Outcome: v.Outcome, Error: v.Error, Next: v.Next,
+		N: c.Delivery.Attempts + 1, At: at, Took: reply.Took, Outcome: v.Outcome, Error: v.Error, Next: v.Next,
 		Revision: l.revision, Node: p.app.node, Response: reply.Response,
 	}
 	if record != nil {
@@ -106,20 +108,28 @@ func (p *path) attempt(ctx context.Context, l *live, c *store.Claimed, now time.
 
 // observe counts an attempt and logs what an operator would want to know of it.
 func (p *path) observe(c *store.Claimed, a *seawall.Attempt, next seawall.State) {
+	d := &c.Delivery
 	status := 0
 	if a.Response != nil {
 		status = a.Response.Status
 	}
-	p.app.metrics.Attempt(c.Delivery.Destination, a.Outcome, status, a.Took)
+	p.app.metrics.Attempt(d.Destination, a.Outcome, status, a.Took)
+	switch p.troubles.note(d.Destination, a.Error) {
+	case began:
+		p.app.Log.Warn("destination fails", "event", d.ID.Event().String(), "delivery", d.ID.String(),
+			"destination", d.Destination, "attempt", a.N, "outcome", a.Outcome.String(), "error", a.Error, "next", a.Next)
+	case ended:
+		p.app.Log.Info("destination answers again", "delivery", d.ID.String(), "destination", d.Destination)
+	}
 	switch next {
 	case seawall.Delivered:
-		p.app.metrics.Delivered(c.Delivery.Destination, p.app.Now().Sub(c.Event.ReceivedAt))
+		p.app.metrics.Delivered(d.Destination, p.app.Now().Sub(c.Event.ReceivedAt))
 	case seawall.Dead:
-		p.app.Log.Warn("dead letter", "event", c.Event.ID.String(), "delivery", c.Delivery.ID.String(),
-			"destination", c.Delivery.Destination, "attempts", a.N, "error", a.Error)
+		p.app.Log.Warn("dead letter", "event", d.ID.Event().String(), "delivery", d.ID.String(),
+			"destination", d.Destination, "attempts", a.N, "error", a.Error)
 	default:
-		p.app.Log.Info("attempt did not succeed", "event", c.Event.ID.String(), "delivery", c.Delivery.ID.String(),
-			"destination", c.Delivery.Destination, "attempt", a.N, "outcome", a.Outcome.String(), "error", a.Error, "next", a.Next)
+		p.app.Log.Debug("attempt did not succeed", "event", d.ID.Event().String(), "delivery", d.ID.String(),
+			"destination", d.Destination, "attempt", a.N, "outcome", a.Outcome.String(), "error", a.Error, "next", a.Next)
 	}
 }
 
