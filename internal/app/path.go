@@ -114,7 +114,7 @@ func (p *path) observe(c *store.Claimed, a *seawall.Attempt, next seawall.State)
 		status = a.Response.Status
 	}
 	p.app.metrics.Attempt(d.Destination, a.Outcome, status, a.Took)
-	switch p.troubles.note(d.Destination, a.Error) {
+	switch p.troubles.note(d.Destination, a.Error, a.At) {
 	case began:
 		p.app.Log.Warn("destination fails", "event", d.ID.Event().String(), "delivery", d.ID.String(),
 			"destination", d.Destination, "attempt", a.N, "outcome", a.Outcome.String(), "error", a.Error, "next", a.Next)

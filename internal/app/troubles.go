@@ -1,14 +1,25 @@
 package app
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// troubles remembers what is wrong with each destination, so that a failure
+// troubles remembers what was last said of each destination, so that a failure
 // that repeats a thousand times is logged when it begins, when it changes and
-// when it ends. The zero value is ready.
+// when it ends; and of one that comes and goes, no more than once in tellEvery.
+// The zero value is ready.
 type troubles struct {
 	mu   sync.Mutex
-	last map[string]string // destination → its error; none while all is well
+	said map[string]saying
 }
+
+type saying struct {
+	err string // "" if all is well
+	at  time.Time
+}
+
+const tellEvery = 10 * time.Second
 
 // turn is what an attempt changed.
 type turn uint8
@@ -20,20 +31,19 @@ const (
 )
 
 // note takes in an attempt's error, "" if it went well.
-func (t *troubles) note(destination, err string) turn {
+func (t *troubles) note(destination, err string, now time.Time) turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before, failing := t.last[destination]
-	switch {
-	case err == "" && failing:
-		delete(t.last, destination)
-		return ended
-	case err == "" || failing && before == err:
+	last := t.said[destination]
+	if err == last.err || now.Sub(last.at) < tellEvery {
 		return same
 	}
-	if t.last == nil {
-		t.last = map[string]string{}
+	if t.said == nil {
+		t.said = map[string]saying{}
 	}
-	t.last[destination] = err
+	t.said[destination] = saying{err, now}
+	if err == "" {
+		return ended
+	}
 	return began
 }
