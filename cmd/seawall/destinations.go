@@ -36,10 +36,8 @@ func (c *cli) destinationsList() *cobra.Command {
 }
 
 func (c *cli) whole(ds []api.Destination) error {
-	if len(ds) == 0 && !c.json {
-		c.printf("no destinations\n")
-	}
 	l := listing[api.Destination]{
+		none:  "no destinations",
 		heads: []string{"destination", "host", "gate", "pending", "held", "dead", "oldest due", "why"},
 		row: func(t *terminal.Table, d api.Destination) {
 			why := d.GateReason
@@ -52,7 +50,7 @@ func (c *cli) whole(ds []api.Destination) error {
 			t.Row(d.Name, d.Host, t.State(d.Gate), d.Pending, d.Held, d.Dead, terminal.Ago(d.OldestDue, c.now()), why)
 		},
 	}
-	return l.write(c, ds, true)
+	return l.write(c, ds)
 }
 
 // gate makes the command that sets a destination's gate.

@@ -140,7 +140,7 @@ func (c *cli) eventsTail() *cobra.Command {
 			f.q.Since, f.q.After = since, "0"
 		}
 		l := c.eventListing()
-		first := true
+		t := c.table(l.heads)
 		for e, err := range g.Tail(ctx, f.q) {
 			if errors.Is(err, context.Canceled) {
 				return nil
@@ -148,10 +148,9 @@ func (c *cli) eventsTail() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.write(c, []api.Event{e}, first); err != nil {
+			if err := l.more(c, t, []api.Event{e}); err != nil {
 				return err
 			}
-			first = false
 		}
 		return nil
 	})

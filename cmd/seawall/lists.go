@@ -46,6 +46,7 @@ func show[T any](c *cli, l listing[T], p *paging, pages func(api.Paging) (*api.P
 		return usagef("--limit must be 1 or more")
 	}
 	q := api.Paging{Cursor: p.cursor}
+	t := c.table(l.heads)
 	for left, wrote := p.limit, 0; ; {
 		q.Limit = min(left, pageLimit)
 		if p.all {
@@ -55,7 +56,7 @@ func show[T any](c *cli, l listing[T], p *paging, pages func(api.Paging) (*api.P
 		if err != nil {
 			return err
 		}
-		if err := l.write(c, page.Data, wrote == 0); err != nil {
+		if err := l.more(c, t, page.Data); err != nil {
 			return err
 		}
 		left, wrote = left-len(page.Data), wrote+len(page.Data)
@@ -74,24 +75,32 @@ func show[T any](c *cli, l listing[T], p *paging, pages func(api.Paging) (*api.P
 	}
 }
 
-// write writes some items of a list, under headings if they are the first.
-func (l *listing[T]) write(c *cli, items []T, first bool) error {
+// write writes all that there is of a short list.
+func (l *listing[T]) write(c *cli, items []T) error {
+	if len(items) == 0 {
+		if !c.json {
+			c.printf("%s\n", l.none)
+		}
+		return nil
+	}
+	return l.more(c, c.table(l.heads), items)
+}
+
+// more writes the next items of a list.
+func (l *listing[T]) more(c *cli, t *terminal.Table, items []T) error {
 	if len(items) == 0 {
 		return nil
 	}
 	if c.json {
 		return writeJSON(c.out, items...)
 	}
-	heads := l.heads
-	if !first {
-		heads = nil
-	}
-	t := terminal.NewTable(c.style(), heads...)
 	for _, item := range items {
 		l.row(t, item)
 	}
 	return t.Write(c.out)
 }
+
+func (c *cli) table(heads []string) *terminal.Table { return terminal.NewTable(c.style(), heads...) }
 
 // writeJSON writes each value as one line.
 func writeJSON[T any](w io.Writer, values ...T) error {

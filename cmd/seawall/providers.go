@@ -44,7 +44,7 @@ func (c *cli) providersCommand() *cobra.Command {
 				heads: []string{"provider", "for", "signed by", "needs"},
 				row:   func(t *terminal.Table, p providerRow) { t.Row(p.Name, p.Title, p.Doc, p.Needs) },
 			}
-			return l.write(c, rows, true)
+			return l.write(c, rows)
 		}),
 	}
 }

@@ -95,14 +95,12 @@ func (c *cli) tokenList() *cobra.Command {
 				return err
 			}
 			slices.SortFunc(ts, func(a, b seawall.Token) int { return strings.Compare(a.Name, b.Name) })
-			if len(ts) == 0 && !c.json {
-				c.printf("no tokens: the API answers programs on its own machine only\n")
-			}
 			rows := make([]tokenRow, len(ts))
 			for i, t := range ts {
 				rows[i] = tokenRow{t.Name, t.Scopes, t.Created, t.Expires, ""}
 			}
 			l := listing[tokenRow]{
+				none:  "no tokens: the API answers programs on its own machine only",
 				heads: []string{"token", "scopes", "created", "expires"},
 				row: func(tab *terminal.Table, t tokenRow) {
 					expires := "never"
@@ -112,7 +110,7 @@ func (c *cli) tokenList() *cobra.Command {
 					tab.Row(t.Name, strings.Join(t.Scopes, " "), c.moment(t.Created), expires)
 				},
 			}
-			return l.write(c, rows, true)
+			return l.write(c, rows)
 		}),
 	}
 }

@@ -7,11 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Table aligns rows under headings. Rows are kept until they are written.
+// Table aligns rows under headings. Rows are kept until they are written; what
+// is added after that is aligned with what was written, as far as it fits.
 type Table struct {
-	Style Style
-	heads []string
-	rows  [][]Cell
+	Style  Style
+	heads  []string
+	rows   [][]Cell
+	widths []int
+	begun  bool
 }
 
 // Cell is one field of a row. Text is cleaned when it is written; Paint, which
@@ -22,8 +25,7 @@ type Cell struct {
 	Right bool
 }
 
-// NewTable makes a table with these headings; without any, it has no line of
-// headings.
+// NewTable makes a table with these headings.
 func NewTable(style Style, heads ...string) *Table { return &Table{Style: style, heads: heads} }
 
 // Row adds a row of strings, numbers (which stand to the right) and Cells.
@@ -48,34 +50,32 @@ func (t *Table) State(name string) Cell { return Cell{Text: name, Paint: t.Style
 // Dim is a cell that matters less.
 func (t *Table) Dim(text string) Cell { return Cell{Text: text, Paint: t.Style.Dim} }
 
-// Len is the number of rows.
-func (t *Table) Len() int { return len(t.rows) }
-
-// Write writes headings and rows; only the headings if there are none.
+// Write writes the rows that are not yet written, the first time under the
+// headings.
 func (t *Table) Write(w io.Writer) error {
-	widths := make([]int, len(t.heads))
+	if t.widths == nil {
+		t.widths = make([]int, len(t.heads))
+	}
 	for i, h := range t.heads {
-		widths[i] = utf8.RuneCountInString(h)
+		t.widths[i] = max(t.widths[i], utf8.RuneCountInString(h))
 	}
 	for _, row := range t.rows {
-		for len(widths) < len(row) {
-			widths = append(widths, 0)
-		}
 		for i := range row {
 			row[i].Text = Clean(row[i].Text)
 			if row[i].Text == "" {
 				row[i].Text = "-"
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i].Text))
+			t.widths[i] = max(t.widths[i], utf8.RuneCountInString(row[i].Text))
 		}
 	}
 	var out strings.Builder
-	if len(t.heads) > 0 {
-		writeRow(&out, t.head(), widths)
+	if !t.begun {
+		t.writeRow(&out, t.head())
 	}
 	for _, row := range t.rows {
-		writeRow(&out, row, widths)
+		t.writeRow(&out, row)
 	}
+	t.rows, t.begun = nil, true
 	_, err := io.WriteString(w, out.String())
 	return err
 }
@@ -90,12 +90,12 @@ func (t *Table) head() []Cell {
 	return head
 }
 
-func writeRow(out *strings.Builder, row []Cell, widths []int) {
+func (t *Table) writeRow(out *strings.Builder, row []Cell) {
 	for i, c := range row {
 		if i > 0 {
 			out.WriteString("  ")
 		}
-		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.Text))
+		pad := strings.Repeat(" ", t.widths[i]-utf8.RuneCountInString(c.Text))
 		text := c.Text
 		if c.Paint != nil {
 			text = c.Paint(text)

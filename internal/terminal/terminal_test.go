@@ -93,6 +93,16 @@ func TestTableAlignsByWhatIsSeen(t *testing.T) {
 		if got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
+
+		// What comes later stands under what was there.
+		out.Reset()
+		tab.Row("x", "y", 2)
+		if err := tab.Write(&out); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := out.String(), "x       y             2\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
