@@ -41,7 +41,7 @@ tools: ## install what the tests need (as root), or say what is missing
 
 .PHONY: lint
 lint: libc ## gofmt, go vet, staticcheck
-	@out=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r gofmt -l); \
+	@out=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r "$$($(GO) env GOROOT)/bin/gofmt" -l); \
 	if [ -n "$$out" ]; then echo "gofmt -w is needed for:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
@@ -80,7 +80,7 @@ crash: ## kill -9 under load, a few times
 	$(GO) test -count=1 -v -timeout 10m ./test/crash -args -crash.kills=$(KILLS)
 
 .PHONY: faults
-faults: ## the same 300 times; about ten minutes
+faults: ## the same 300 times; about twenty minutes
 	$(GO) test -count=1 -v -timeout 90m ./test/crash -args -crash.kills=300
 
 .PHONY: bench
