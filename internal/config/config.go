@@ -34,6 +34,8 @@ type Config struct {
 	// Secrets are the values that the references under destinations (${ENV},
 	// file:) stand for, each once: what is shown of a request must not hold them.
 	Secrets []string
+
+	settings string // everything but sources, destinations and routes, as written: see Changes
 }
 
 // String keeps the configuration, which holds secrets, out of messages and logs.
@@ -74,6 +76,8 @@ type Source struct {
 	MaxBody  int64
 	Dedupe   time.Duration
 	Answer   *provider.Answer // to accepted events, where configured; nil: the provider's or the gateway's
+
+	text string // as written: see Changes, like the next two
 }
 
 // Destination is a request to make.
@@ -91,6 +95,8 @@ type Destination struct {
 	Retry             Retry
 	Concurrency       int // default 16
 	RenamedFrom       string
+
+	text string
 }
 
 // Header is one header to send.
@@ -123,4 +129,6 @@ type Route struct {
 	When      *expr.Code
 	Transform *expr.Code
 	To        string
+
+	text string
 }

@@ -54,6 +54,7 @@ func (r *reader) renamed(c *Config, d *Destination, all value) {
 func destination(name string, o *object, policy *egress.Policy) *Destination {
 	d := &Destination{
 		Name:              name,
+		text:              o.node.String(),
 		Headers:           headers(o.get("headers")),
 		Body:              o.get("body").code(),
 		Forward:           o.get("forward").oneOf("", "original") == "original",

@@ -12,6 +12,7 @@ func (r *reader) routes(c *Config, all value) {
 	for _, v := range all.list() {
 		o := v.open("route")
 		route := &Route{
+			text:      o.node.String(),
 			Name:      o.get("name").text(),
 			From:      o.name("from", "source", sourceNames(c), used),
 			Types:     types(o.get("types")),

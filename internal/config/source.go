@@ -67,6 +67,7 @@ func (r *reader) source(c *Config, name string, v value) *Source {
 		Name:     name,
 		Kind:     s.Provider,
 		Settings: s,
+		text:     v.node.String(),
 		Dedupe:   o.get("dedupe").duration(c.Retention.Dedupe, time.Minute, forever),
 		Answer:   answer(o.get("answer")),
 	}

@@ -22,6 +22,7 @@ func (r *reader) config(root value) *Config {
 	c := &Config{
 		Node:      r.node(o),
 		PublicURL: publicURL(o.set("public_url")),
+		settings:  settings(o.node),
 	}
 	c.TrustedProxies = o.get("trusted_proxies").prefixes()
 	c.Egress = o.get("egress").open("egress").get("allow").prefixes()
