@@ -34,7 +34,7 @@ func FuzzParse(f *testing.F) {
 		if !errors.As(err, &problems) || len(problems) == 0 {
 			t.Fatalf("%v", err)
 		}
-		lines := strings.Count(string(text), "\n") + 1
+		lines := len(splitLines(string(text)))
 		for _, p := range problems {
 			if p.Line < 0 || p.Line > lines || p.Column < 0 || p.Line > 0 && p.Column == 0 || p.Msg == "" {
 				t.Errorf("%#v in a file of %d lines", p, lines)

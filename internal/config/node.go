@@ -62,6 +62,9 @@ func (n *node) pair(key string) *pair {
 func (n *node) at(offset int) (line, column int) {
 	offset = min(max(offset, 0), len(n.text))
 	before := n.text[:offset]
+	if strings.TrimSpace(n.text) == "" {
+		return n.line, n.column
+	}
 	switch n.style {
 	case literal:
 		row := strings.Count(before, "\n")

@@ -39,7 +39,7 @@ func (d *document) parse(text []byte) (root *node) {
 		d.fail(0, 0, "", "", "larger than %d bytes", maxFile)
 		return nil
 	}
-	d.lines = strings.Split(string(text), "\n")
+	d.lines = splitLines(string(text))
 	if line, ok := deepLine(d.lines); ok {
 		d.fail(line, 1, "", "", "nested deeper than %d", maxDepth)
 		return nil
@@ -70,6 +70,11 @@ func (d *document) parse(text []byte) (root *node) {
 	line, column := position(bodies[1])
 	d.fail(line, column, "", "", "a second document: a configuration is one")
 	return nil
+}
+
+// splitLines cuts where YAML does (1.2.2, section 5.4).
+func splitLines(text string) []string {
+	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n")
 }
 
 // deepLine finds the line at which brackets or dashes nest far too deeply, before
