@@ -183,6 +183,9 @@ func text(v any) (s string, ok bool, err error) {
 }
 
 func withArticle(kind string) string {
+	if kind == "null" {
+		return kind
+	}
 	if kind == "array" || kind == "object" {
 		return "an " + kind
 	}

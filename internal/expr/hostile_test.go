@@ -53,8 +53,8 @@ func TestHostileRefused(t *testing.T) {
 		"builtins":                       "no function builtins",
 		"get_search_list":                "no function get_search_list",
 		"getpth([1])":                    "no function getpth",
-		"test(\"(?=x)\")":                "test: regular expression: error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
-		"test(\"((a{100}){100}){100}\")": "test: regular expression: error parsing regexp: invalid repeat count: `{100}`",
+		"test(\"(?=x)\")":                "test: error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
+		"test(\"((a{100}){100}){100}\")": "test: error parsing regexp: invalid repeat count: `{100}`",
 		"test(\"" + strings.Repeat("x", 2000) + "\")": "test: out of bounds: a regular expression of more than 1000 bytes",
 		"$entity.key":               "$entity is not in this version",
 		"$x":                        "no variable $x",
@@ -174,9 +174,9 @@ func TestHostileCut(t *testing.T) {
 	}
 }
 
-// limit is what a cut may take on a machine that is busy with other tests; the
-// clock is asked for 75 ms.
-const limit = 400 * time.Millisecond
+// limit is what a cut may take on a machine that is busy with other tests, or
+// under the race detector; the fuel is for 50 ms on a quiet one.
+const limit = 2 * time.Second
 
 // Payloads are bounded before any expression sees them.
 func TestHostilePayloads(t *testing.T) {

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -96,7 +97,7 @@ func looksLikeJSON(body []byte) bool {
 func parseForm(body []byte) (any, error) {
 	fields, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, fmt.Errorf("payload: form: %w", err)
+		return nil, errors.New("payload: not a form: a % that escapes nothing, or a semicolon")
 	}
 	object := make(map[string]any, len(fields))
 	for name, values := range fields {

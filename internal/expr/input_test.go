@@ -21,7 +21,7 @@ func TestPayloads(t *testing.T) {
 		{"", "application/json", `null`},
 		{"\x00\xff", "application/octet-stream", `null`},
 		{"a=1&b=x+y&b=%C3%BC&c=", "application/x-www-form-urlencoded", `{"a":"1","b":["x y","ü"],"c":""}`},
-		{"a=%zz", "application/x-www-form-urlencoded; charset=utf-8", `error: payload: form: invalid URL escape "%zz"`},
+		{"a=%zz", "application/x-www-form-urlencoded; charset=utf-8", "error: payload: not a form: a % that escapes nothing, or a semicolon"},
 	} {
 		code, err := Compile(".|.")
 		if err != nil {
@@ -154,6 +154,53 @@ func bench(b *testing.B, source string) {
 	for b.Loop() {
 		if _, err := code.Run(b.Context(), in); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Messages end up in logs: they name kinds, never values.
+func TestErrorsQuoteNoPayload(t *testing.T) {
+	const payload = `{"s":"hidden) and string (","o":{"a: b":"hidden and null"},"l":["hidden: number (1)"],"n":4711}`
+	for source, want := range map[string]string{
+		".s + 1":                    "jq: cannot add a string and a number",
+		".o + .s":                   "jq: cannot add an object and a string",
+		".s - .o":                   "jq: cannot subtract a string and an object",
+		".o / .s":                   "jq: cannot divide an object and a string",
+		".n / 0":                    "jq: cannot divide by 0",
+		".n % .s":                   "jq: cannot modulo a number and a string",
+		"-.s":                       "jq: cannot negate a string",
+		".s.x":                      ".x of a string, which is no object",
+		".s | .x?, .x":              "jq: expected an object but got a string",
+		".o[0]":                     "jq: expected an array but got an object",
+		".n[]":                      "jq: cannot iterate over a number",
+		"{(.l): 1}":                 "jq: expected a string for object key but got an array",
+		".l[.s]":                    "jq: expected an object but got an array",
+		".n | length | keys":        "jq: keys cannot be applied to a number",
+		".s | tonumber":             "jq: tonumber cannot be applied to this value",
+		".n | ltrimstr(.)":          "jq: ltrimstr cannot be applied to a number",
+		".l | has(\"a\")":           "jq: has cannot be applied to an array",
+		".n | startswith(\"x\")":    "jq: startswith cannot be applied to a number",
+		"[.o] | @csv":               "jq: @csv cannot format an array including an object",
+		".s | fromjson":             "jq: fromjson: not JSON: byte 0: invalid character 'h' at start of value",
+		".s | fromdate":             "jq: strptime cannot be applied to this value",
+		".s | test(.)":              "jq: regular expression: unexpected )",
+		".s | join(\",\")":          "jq: join of a string by a string, not of an array by a text",
+		".o | error":                "error with an object",
+		"error(\"said so\")":        "said so",
+		".l | contains(\"x\")":      "jq: an array cannot contain a string",
+		"try error(.s) catch error": "hidden) and string (", // asked for
+	} {
+		code, err := Compile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = code.Run(t.Context(), NewInput([]byte(payload), "", Event{}))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", source, got, want)
 		}
 	}
 }

@@ -20,10 +20,14 @@ var options = func() []gojq.CompilerOption {
 	add := func(name string, args int, f func(fuel *fuel, in any, args []any) any) {
 		opts = append(opts, gojq.WithFunction(name, args+1, args+1, func(in any, all []any) any {
 			fuel := all[args].(*fuel)
-			if v := f(fuel, in, all[:args]); fuel.err == nil {
-				return v
+			v := f(fuel, in, all[:args])
+			if fuel.err != nil {
+				return fuel.err
 			}
-			return fuel.err
+			if err, ok := v.(error); ok {
+				return fault{err}
+			}
+			return v
 		}))
 	}
 	for name, m := range meters {

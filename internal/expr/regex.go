@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -75,17 +76,30 @@ func compileRegex(pattern, flags string) (matcher, error) {
 func buildRegex(pattern string) (matcher, error) {
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return matcher{}, fmt.Errorf("regular expression: %w", err)
+		return matcher{}, &regexError{err}
 	}
 	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil {
-		return matcher{}, fmt.Errorf("regular expression: %w", err)
+		return matcher{}, &regexError{err}
 	}
 	if len(prog.Inst) > maxProg {
 		return matcher{}, fmt.Errorf("%w: the regular expression repeats too much", ErrLimit)
 	}
 	re, err := regexp.Compile(pattern)
 	return matcher{re, int64(len(prog.Inst))}, err
+}
+
+// regexError does not quote the expression, which may come from a payload.
+type regexError struct{ err error }
+
+func (e *regexError) Unwrap() error { return e.err }
+
+func (e *regexError) Error() string {
+	var s *syntax.Error
+	if errors.As(e.err, &s) {
+		return "regular expression: " + s.Code.String()
+	}
+	return "regular expression: not one"
 }
 
 // find returns the matches of a pattern in the text of in, as positions in
@@ -277,7 +291,12 @@ func (r *rewriter) regex(pattern *gojq.Query, f *gojq.Func) {
 	if t == nil || t.Type != gojq.TermTypeString {
 		return
 	}
-	if _, err := compileRegex(t.Str.Str, ""); err != nil {
+	_, err := compileRegex(t.Str.Str, "")
+	var wrong *syntax.Error
+	if errors.As(err, &wrong) { // this one is the configuration's, and can be quoted
+		err = wrong
+	}
+	if err != nil {
 		r.refuse(f.Name, "regular expressions are RE2's: no look-around, no back-references", "%s: %s", f.Name, err)
 	}
 }
