@@ -29,7 +29,7 @@ type Gateway interface {
 
 	// Reload reads the configuration file again. An invalid one is
 	// [seawall.ErrInvalid], one that loses deliveries without drop is
-	// [seawall.ErrConflict]; both change nothing.
+	// [seawall.ErrConflict]; both change nothing. It records the action.
 	Reload(ctx context.Context, by string, drop bool) (r seawall.Revision, warnings []string, err error)
 
 	// Wake tells that deliveries to a destination may have fallen due, or that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -81,10 +80,6 @@ func (s *server) reload(ctx context.Context, in *struct{ Body *ReloadRequest }) 
 	r, warnings, err := s.Gateway.Reload(ctx, by(ctx), drop)
 	if err != nil {
 		return nil, fmt.Errorf("reload: %w", err)
-	}
-	did := detail("revision", strconv.FormatInt(r.Number, 10), "drop", yes(drop))
-	if err := s.Store.Record(ctx, s.action(ctx, "config.reload", "", did)); err != nil {
-		return nil, fmt.Errorf("record the reload: %w", err)
 	}
 	form := formRevision(r, r.Number)
 	form.Warnings = warnings

@@ -16,7 +16,7 @@ func (g *gateway) Config() (*config.Config, int64) {
 }
 
 func (g *gateway) Reload(ctx context.Context, by string, drop bool) (seawall.Revision, []string, error) {
-	return (*App)(g).reload(ctx, by, drop)
+	return (*App)(g).Reload(ctx, by, drop)
 }
 
 func (g *gateway) Wake(destination string) {

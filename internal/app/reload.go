@@ -16,20 +16,6 @@ import (
 // error changes nothing. With drop, the unfinished deliveries of destinations
 // that are gone are canceled.
 func (a *App) Reload(ctx context.Context, by string, drop bool) (seawall.Revision, []string, error) {
-	r, warnings, err := a.reload(ctx, by, drop)
-	if err != nil {
-		return r, nil, err
-	}
-	action := seawall.Action{At: a.Now(), By: by, What: "config.reload",
-		Detail: map[string]string{"revision": strconv.FormatInt(r.Number, 10)}}
-	if err := a.store.Record(ctx, action); err != nil {
-		return r, nil, fmt.Errorf("the configuration is in force, but who reloaded it is not recorded: %w", err)
-	}
-	return r, warnings, nil
-}
-
-// reload is Reload without the record, which the API makes itself.
-func (a *App) reload(ctx context.Context, by string, drop bool) (seawall.Revision, []string, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	none := seawall.Revision{}
@@ -53,6 +39,14 @@ func (a *App) reload(ctx context.Context, by string, drop bool) (seawall.Revisio
 	a.lanes.Refresh()
 	a.Log.Info("configuration reloaded", "revision", r.Number, "by", by)
 
+	did := config.Changes(before.config, c)
+	did["revision"] = strconv.FormatInt(r.Number, 10)
+	if drop {
+		did["drop"] = "yes"
+	}
+	if err := a.store.Record(ctx, seawall.Action{At: a.Now(), By: by, What: "config.reload", Detail: did}); err != nil {
+		return none, nil, fmt.Errorf("the configuration is in force, but who reloaded it is not recorded: %w", err)
+	}
 	warnings := c.Warnings
 	if before.config.Node != c.Node {
 		warnings = append(warnings, "store, listen, admin and log belong to the process: they change at its next start")

@@ -3,6 +3,8 @@ package provider
 import (
 	"slices"
 	"strings"
+
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // Info describes a provider of the catalogue to people.
@@ -65,7 +67,7 @@ func find(name string) (*entry, error) {
 		return nil, wrong("provider", "is missing").hint("one of: %s", strings.Join(names(), ", "))
 	}
 	e := wrong("provider", "%q is not a provider that this version knows", clip(name))
-	if near := nearest(name, names()); near != "" {
+	if near := seawall.Nearest(name, names()); near != "" {
 		return nil, e.hint("did you mean %s?", near)
 	}
 	return nil, e.hint("one of: %s; any HMAC scheme can be described with hmac", strings.Join(names(), ", "))
@@ -95,39 +97,4 @@ func (e *entry) source(s Settings) (*source, error) {
 	}
 	src.traits.Name = e.Name
 	return src, nil
-}
-
-// nearest returns the name that s was probably meant to be, or "".
-func nearest(s string, names []string) string {
-	best, least := "", len(s)/3+2
-	for _, n := range names {
-		if d := distance(strings.ToLower(s), n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to change, add or drop (Levenshtein).
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,0 +1,168 @@
+package app
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// reloader is a gateway whose next configuration the test writes.
+func reloader(t *testing.T, shop *consumer) (r *running, next **config.Config) {
+	c := configuration(t, t.TempDir(), shop.URL+"/hooks")
+	next = new(*config.Config)
+	*next = c
+	r = run(t, c)
+	r.App.Load = func() (*config.Config, error) { return *next, nil }
+	return r, next
+}
+
+// changed is a configuration of its own revision, in the store of the first.
+func changed(t *testing.T, c *config.Config, text, url string) *config.Config {
+	n := configuration(t, t.TempDir(), url)
+	n.Node, n.Text = c.Node, []byte(text)
+	return n
+}
+
+// strand leaves n deliveries pending for shop, paused.
+func strand(t *testing.T, r *running, n int) {
+	t.Helper()
+	if err := r.store.SetGate(t.Context(), gateState("shop"), action("pause")); err != nil {
+		t.Fatal(err)
+	}
+	(*gateway)(r.App).Wake("shop")
+	for i := range n {
+		r.send(i)
+	}
+}
+
+func TestG10_DestinationWithPendingDeliveriesIsNotDropped(t *testing.T) {
+	shop := newConsumer(t)
+	shop.status = func(*http.Request) int { return 503 }
+	r, next := reloader(t, shop)
+	strand(t, r, 3)
+	other := changed(t, *next, "second", shop.URL+"/other")
+	other.Destinations[0].Name, other.Routes[0].To, other.Routes[0].Name = "other", "other", "hub-other"
+	*next = other
+
+	_, _, err := r.Reload(t.Context(), "test", false)
+	if !errors.Is(err, seawall.ErrConflict) || seawall.Hint(err) == "" {
+		t.Fatalf("reload: %v, hint %q", err, seawall.Hint(err))
+	}
+	if _, n := (*gateway)(r.App).Config(); n != 1 {
+		t.Errorf("revision %d is running after a refusal", n)
+	}
+
+	rev, _, err := r.Reload(t.Context(), "test", true)
+	if err != nil || rev.Number != 2 {
+		t.Fatalf("reload with drop: revision %d, %v", rev.Number, err)
+	}
+	state := seawall.Canceled
+	l, err := r.store.ListDeliveries(t.Context(), store.DeliveryFilter{State: &state}, store.Page{})
+	if err != nil || len(l.Items) != 3 {
+		t.Errorf("%d canceled, want 3: %v", len(l.Items), err)
+	}
+	acts, err := r.store.ListActions(t.Context(), "", store.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, a := range acts.Items {
+		found = found || a.What == "config.reload" && a.By == "test" && a.Detail["drop"] == "yes" && a.Detail["revision"] == "2"
+	}
+	if !found {
+		t.Errorf("the reload is not among the actions: %+v", acts.Items)
+	}
+}
+
+func TestG10_RenamedDestinationTakesWhatWaits(t *testing.T) {
+	shop := newConsumer(t)
+	r, next := reloader(t, shop)
+	strand(t, r, 3)
+	waiting := 3 - len(shop.got) // some may have gone before the pause
+	renamed := changed(t, *next, "second", shop.URL+"/renamed")
+	d := renamed.Destinations[0]
+	d.Name, d.RenamedFrom, renamed.Routes[0].To = "store", "shop", "store"
+	*next = renamed
+	if _, _, err := r.Reload(t.Context(), "test", false); err != nil {
+		t.Fatal(err)
+	}
+	open := gateState("shop")
+	open.Gate = seawall.Open
+	if err := r.store.SetGate(t.Context(), open, action("resume")); err != nil {
+		t.Fatal(err)
+	}
+	(*gateway)(r.App).Wake("shop")
+	seen := 0
+	for range 3 {
+		if got := shop.next(t); got.URL.Path == "/renamed" {
+			seen++
+		}
+	}
+	if seen > waiting || seen == 0 {
+		t.Errorf("%d of %d waiting deliveries came to the renamed destination", seen, waiting)
+	}
+}
+
+func TestG10_InvalidConfigurationChangesNothing(t *testing.T) {
+	shop := newConsumer(t)
+	r, _ := reloader(t, shop)
+	r.App.Load = func() (*config.Config, error) {
+		return nil, seawall.Errorf(seawall.ErrInvalid, "seawall.yaml:3:1: no such key")
+	}
+	if _, _, err := r.Reload(t.Context(), "test", false); !errors.Is(err, seawall.ErrInvalid) {
+		t.Errorf("reload: %v", err)
+	}
+	if r.send(1) != 200 {
+		t.Error("the running configuration stopped working")
+	}
+	shop.next(t)
+}
+
+// TestG10_ReloadUnderLoad reloads all the while events come in: none is refused,
+// none is lost, none arrives twice.
+func TestG10_ReloadUnderLoad(t *testing.T) {
+	shop := newConsumer(t)
+	r, next := reloader(t, shop)
+	first := *next
+	const events = 300
+	sent := make(chan int)
+	go func() {
+		failed := 0
+		for n := range events {
+			if r.send(n) != 200 {
+				failed++
+			}
+		}
+		sent <- failed
+	}()
+	reloads := 0
+	var failed int
+	for done := false; !done; {
+		select {
+		case failed = <-sent:
+			done = true
+		default:
+			*next = changed(t, first, time.Now().String(), shop.URL+"/hooks")
+			if _, _, err := r.Reload(t.Context(), "test", false); err != nil {
+				t.Fatal(err)
+			}
+			reloads++
+		}
+	}
+	ids := map[string]int{}
+	for range events {
+		ids[shop.next(t).Header.Get("Webhook-Id")]++
+	}
+	r.stop()
+	if failed != 0 || len(ids) != events || len(shop.got) != 0 {
+		t.Errorf("%d refused, %d of %d delivered, %d more than once, over %d reloads", failed, len(ids), events, len(shop.got), reloads)
+	}
+	if reloads < 5 {
+		t.Errorf("only %d reloads", reloads)
+	}
+}
