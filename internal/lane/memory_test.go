@@ -1,0 +1,196 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// memory is a store of pending deliveries, just enough for a runner.
+type memory struct {
+	mu      sync.Mutex
+	token   int64
+	owner   map[store.Lane]store.Lease
+	pending map[string][]store.Claimed
+	gates   map[string]seawall.Gate
+	settled []store.Settlement
+	claims  map[string]int
+	broken  error         // what Settle fails with
+	lost    bool          // leases are not renewed
+	slow    chan struct{} // not nil: a claim reads its snapshot, and goes on only after this
+}
+
+func newMemory() *memory {
+	return &memory{
+		owner: map[store.Lane]store.Lease{}, pending: map[string][]store.Claimed{},
+		gates: map[string]seawall.Gate{}, claims: map[string]int{},
+	}
+}
+
+func (m *memory) Acquire(_ context.Context, node string, lanes []store.Lane, ttl time.Duration) ([]store.Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []store.Lease
+	for _, l := range lanes {
+		m.token++
+		lease := store.Lease{Lane: l, Node: node, Token: m.token, Until: time.Now().Add(ttl)}
+		m.owner[l] = lease
+		out = append(out, lease)
+	}
+	return out, nil
+}
+
+func (m *memory) Renew(_ context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lost {
+		return nil, errors.New("the store is away")
+	}
+	var out []store.Lease
+	for _, l := range leases {
+		if m.owner[l.Lane].Token == l.Token {
+			l.Until = time.Now().Add(ttl)
+			m.owner[l.Lane] = l
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Release(_ context.Context, leases []store.Lease) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range leases {
+		if m.owner[l.Lane].Token == l.Token {
+			delete(m.owner, l.Lane)
+		}
+	}
+	return nil
+}
+
+func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []store.Claimed, next time.Time, _ error) {
+	m.mu.Lock()
+	snapshot, slow := slices.Clone(m.pending[c.Destination]), m.slow
+	m.claims[c.Destination]++
+	m.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
+	for _, p := range snapshot {
+		switch {
+		case c.Busy != nil && c.Busy(p.Delivery.ID):
+		case p.Delivery.Due.After(c.Now) || len(out) == c.Limit:
+			if next.IsZero() || p.Delivery.Due.Before(next) {
+				next = p.Delivery.Due
+			}
+		default:
+			out = append(out, p)
+		}
+	}
+	return out, next, nil
+}
+
+func (m *memory) Settle(_ context.Context, ss []store.Settlement) ([]store.Settled, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		return nil, m.broken
+	}
+	out := make([]store.Settled, len(ss))
+	for i, s := range ss {
+		if m.owner[s.Lease.Lane].Token != s.Lease.Token {
+			out[i] = store.Fenced
+			continue
+		}
+		m.settled = append(m.settled, s)
+		for d, ps := range m.pending {
+			if k := slices.IndexFunc(ps, func(p store.Claimed) bool { return p.Delivery.ID == s.Delivery }); k >= 0 {
+				if s.State == seawall.Pending {
+					ps[k].Delivery.Due = s.Due
+				} else {
+					m.pending[d] = slices.Delete(ps, k, k+1)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Gates(context.Context) (out []store.GateState, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for d, g := range m.gates {
+		out = append(out, store.GateState{Destination: d, Gate: g})
+	}
+	return out, nil
+}
+
+func (m *memory) add(dest string, n int) (ids []seawall.DeliveryID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for range n {
+		c := fresh(dest)
+		m.pending[dest] = append(m.pending[dest], c)
+		ids = append(ids, c.Delivery.ID)
+	}
+	return ids
+}
+
+func (m *memory) count(state seawall.State) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.settled {
+		if s.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+var serial byte
+
+func fresh(dest string) store.Claimed {
+	serial++
+	seed := [10]byte{9: 0}
+	seed[5], seed[6] = serial, byte(len(dest))
+	ev := &seawall.Event{ID: seawall.NewEventID(time.Now(), &fixed{seed[:]}), Body: []byte("{}")}
+	return store.Claimed{
+		Delivery: seawall.Delivery{ID: ev.ID.Delivery(1), Destination: dest, System: dest, Due: time.Now()},
+		Event:    ev,
+	}
+}
+
+type fixed struct{ b []byte }
+
+func (f *fixed) Read(p []byte) (int, error) { return copy(p, f.b), nil }
+
+func delivered(context.Context, *store.Claimed) store.Settlement {
+	return store.Settlement{State: seawall.Delivered}
+}
+
+// start runs a runner over targets of concurrency 2; stop ends it and waits.
+func start(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, names ...string) (r *Runner, stop func()) {
+	return startWith(m, deliver, func() (ts []Target) {
+		for _, n := range names {
+			ts = append(ts, Target{Name: n, Lane: store.Lane{System: n}, Concurrency: 2})
+		}
+		return ts
+	})
+}
+
+func startWith(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, targets func() []Target) (r *Runner, stop func()) {
+	r = New(Options{
+		Store: m, Node: "n1", Deliver: deliver, Targets: targets,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = r.Run(ctx) }()
+	return r, func() { cancel(); <-done }
+}

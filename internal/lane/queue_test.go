@@ -1,0 +1,188 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+func TestBacklogDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 50)
+		_, stop := start(m, delivered, "a")
+		synctest.Wait()
+		stop()
+		if got := m.count(seawall.Delivered); got != 50 {
+			t.Errorf("delivered %d of 50", got)
+		}
+		if len(m.owner) != 0 {
+			t.Error("lanes were not given back")
+		}
+	})
+}
+
+func TestConcurrencyIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 20)
+		var now, most int
+		var mu sync.Mutex
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			mu.Lock()
+			now--
+			mu.Unlock()
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		stop()
+		if most != 2 || m.count(seawall.Delivered) != 20 {
+			t.Errorf("at most %d at once, %d delivered; want 2 and 20", most, m.count(seawall.Delivered))
+		}
+	})
+}
+
+func TestRetryComesWhenDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 1)
+		var at []time.Duration
+		began := time.Now()
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			at = append(at, time.Since(began))
+			if len(at) == 3 {
+				return store.Settlement{State: seawall.Delivered}
+			}
+			return store.Settlement{State: seawall.Pending, Due: time.Now().Add(90 * time.Second)}
+		}, "a")
+		time.Sleep(10 * time.Minute)
+		stop()
+		want := []time.Duration{0, 90 * time.Second, 180 * time.Second}
+		if len(at) != 3 {
+			t.Fatalf("tried at %v, want %v", at, want)
+		}
+		for i := range want {
+			if d := at[i] - want[i]; d < 0 || d > 2*time.Second {
+				t.Errorf("try %d at %v, want %v", i+1, at[i], want[i])
+			}
+		}
+	})
+}
+
+func TestPausedDestinationWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.gates["a"] = seawall.Paused
+		m.add("a", 5)
+		r, stop := start(m, delivered, "a")
+		time.Sleep(time.Minute)
+		if got := m.count(seawall.Delivered); got != 0 {
+			t.Errorf("a paused destination got %d", got)
+		}
+		m.mu.Lock()
+		m.gates["a"] = seawall.Open
+		m.mu.Unlock()
+		r.Refresh()
+		synctest.Wait()
+		if got := m.count(seawall.Delivered); got != 5 {
+			t.Errorf("after resume: delivered %d of 5", got)
+		}
+		stop()
+	})
+}
+
+func TestGoneDestinationIsTriedNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 30)
+		var mu sync.Mutex
+		tries := 0
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			mu.Lock()
+			tries++
+			mu.Unlock()
+			m.mu.Lock()
+			m.gates["a"] = seawall.Disabled // as the store does in the same transaction
+			m.mu.Unlock()
+			return store.Settlement{State: seawall.Pending, Due: time.Now(), Disable: "410 Gone"}
+		}, "a")
+		time.Sleep(time.Minute)
+		stop()
+		if tries > 2 {
+			t.Errorf("%d tries after 410, want no more than were in flight (2)", tries)
+		}
+	})
+}
+
+func TestOutcomesSurviveAStoreThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.broken = errors.New("disk full")
+		m.add("a", 3)
+		tries := 0
+		var mu sync.Mutex
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			mu.Lock()
+			defer mu.Unlock()
+			tries++
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		time.Sleep(time.Minute)
+		m.mu.Lock()
+		m.broken = nil
+		m.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		stop()
+		if tries != 3 || m.count(seawall.Delivered) != 3 {
+			t.Errorf("%d tries, %d recorded; want 3 and 3: nothing sent twice, nothing forgotten", tries, m.count(seawall.Delivered))
+		}
+	})
+}
+
+func TestG4_WhatIsSettledDuringAClaimIsNotClaimedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		var tries atomic.Int32
+		m.add("a", 1)
+		began := make(chan struct{})
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			tries.Add(1)
+			<-began
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		synctest.Wait() // it is being tried
+		slow := make(chan struct{})
+		m.mu.Lock()
+		m.slow = slow
+		m.mu.Unlock()
+		r.Wake("a")
+		synctest.Wait() // a claim holds a snapshot in which it is pending
+		close(began)
+		synctest.Wait() // it is delivered and settled
+		if m.count(seawall.Delivered) != 1 {
+			t.Fatal("not settled")
+		}
+		m.mu.Lock()
+		m.slow = nil
+		m.mu.Unlock()
+		close(slow)
+		synctest.Wait()
+		stop()
+		if n := tries.Load(); n != 1 {
+			t.Errorf("tried %d times", n)
+		}
+	})
+}
