@@ -42,7 +42,8 @@ type Event struct {
 //
 // JSON is taken as it is, whatever the content type says. The fields of a form
 // (application/x-www-form-urlencoded) become an object, a field that occurs
-// several times an array. Other text is a string; no body, and what is neither
+// several times an array; many clients call JSON a form unless told otherwise,
+// but in a form the braces would be escaped. Other text is a string; no body, and what is neither
 // text nor JSON, is null. JSON that is announced as such but is none, or that
 // nests deeper than 64, makes every expression on it fail.
 func NewInput(body []byte, contentType string, event Event) *Input {
@@ -70,6 +71,11 @@ func parse(body []byte, contentType string) (any, error) {
 		media = ""
 	}
 	if media == "application/x-www-form-urlencoded" {
+		if looksLikeJSON(body) {
+			if v, err := decode(body); err == nil {
+				return v, nil
+			}
+		}
 		return parseForm(body)
 	}
 	if len(body) == 0 {

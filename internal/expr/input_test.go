@@ -21,6 +21,10 @@ func TestPayloads(t *testing.T) {
 		{"", "application/json", `null`},
 		{"\x00\xff", "application/octet-stream", `null`},
 		{"a=1&b=x+y&b=%C3%BC&c=", "application/x-www-form-urlencoded", `{"a":"1","b":["x y","ü"],"c":""}`},
+		{`{"a":"b&c=d"}`, "application/x-www-form-urlencoded", `{"a":"b&c=d"}`}, // as curl -d sends it
+		{" [1]", "application/x-www-form-urlencoded", `[1]`},
+		{"[a]=1", "application/x-www-form-urlencoded", `{"[a]":"1"}`},
+		{"%7B%22a%22:1%7D", "application/x-www-form-urlencoded", `{"{\"a\":1}":""}`},
 		{"a=%zz", "application/x-www-form-urlencoded; charset=utf-8", "error: payload: not a form: a % that escapes nothing, or a semicolon"},
 	} {
 		code, err := Compile(".|.")
