@@ -130,6 +130,9 @@ func TestExplain(t *testing.T) {
 			s.Secrets[0].Value = base64.StdEncoding.EncodeToString([]byte("a secret of bytes !?~~~"))
 			resign("a secret of bytes !?~~~")(s, r)
 		}},
+		{"secret not decoded", "standardwebhooks", "secret_form", "as it is written", func(s *Settings, r *Request) {
+			resign("whsec_"+base64.StdEncoding.EncodeToString([]byte(s.Secrets[0].Value)))(s, r)
+		}},
 		{"other algorithm", "hmac", "scheme_differs", "sha512, encoding base64", func(s *Settings, r *Request) {
 			with := *s
 			with.Algorithm, with.Encoding, with.Prefix = "sha512", "base64", "v1="

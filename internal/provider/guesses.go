@@ -119,6 +119,8 @@ func secretGuesses(s string) []secretGuess {
 	const other = "the sender uses it otherwise than the provider does: is the provider right?"
 	bare := strings.TrimPrefix(s, verify.SecretPrefix)
 	out := []secretGuess{
+		// First, for the secret with nothing trimmed from it is the same bytes.
+		{"as it is written, not decoded", []byte(s), other},
 		{"with a line break at its end", []byte(s + "\n"), "the sender's copy ends with a line break: enter it there again without"},
 		{"with CR LF at its end", []byte(s + "\r\n"), "the sender's copy ends with a line break: enter it there again without"},
 		{"with a space at its end", []byte(s + " "), "the sender's copy ends with a space: enter it there again without"},
@@ -127,7 +129,6 @@ func secretGuesses(s string) []secretGuess {
 		{"without the quotes around it", []byte(strings.Trim(s, `"'`)), "take the quotes away from the setting"},
 		{"without the prefix whsec_", []byte(bare), other},
 		{"with the prefix whsec_", []byte(verify.SecretPrefix + bare), "put whsec_ before it"},
-		{"as it is written, not decoded", []byte(s), other},
 		{"in upper case", []byte(strings.ToUpper(s)), "letters count: copy it from the sender again"},
 		{"in lower case", []byte(strings.ToLower(s)), "letters count: copy it from the sender again"},
 		{"with the word Bearer before it", []byte("Bearer " + s), "the sender sends it as Authorization: Bearer, in another header"},
