@@ -33,6 +33,7 @@ type options struct {
 	dir     string
 	binary  string
 	only    string
+	keep    bool
 }
 
 func main() {
@@ -55,6 +56,9 @@ func main() {
 		log.Fatal(err)
 	}
 	r, err := compare(o, dir)
+	if err != nil && o.keep {
+		log.Fatalf("%v\neverything is left in %s", err, dir)
+	}
 	if rmErr := os.RemoveAll(dir); err == nil {
 		err = rmErr
 	}
@@ -77,6 +81,7 @@ func parse() options {
 	flag.StringVar(&o.dir, "dir", "", "where the stores go; a real disk, or fsync costs nothing (default: the system's temporary directory)")
 	flag.StringVar(&o.binary, "binary", "", "the gateway to measure (default: built from this tree)")
 	flag.StringVar(&o.only, "only", "", "run only this one, baseline or seawall, without a comparison")
+	flag.BoolVar(&o.keep, "keep", false, "after an error, keep the stores and what the servers printed, and say where")
 	flag.Parse()
 	o.warm = time.Second
 	if o.quick {

@@ -50,7 +50,8 @@ func (t *track) wait(n int64, most time.Duration) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d events delivered after %s", t.distinct.Load(), n, most)
+			return fmt.Errorf("%d of %d events delivered after %s, %d of them more than once, %d strangers",
+				t.distinct.Load(), n, most, t.repeats.Load(), t.strange.Load())
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ type Sample struct {
 type Result struct {
 	Began   time.Time
 	Ended   time.Time // when the last answer was there
-	Next    int       // number of the first event not sent
+	Next    int       // from here on, no number has been sent
 	Acked   []Sample
 	Refused int // answered, but not 2xx
 	Failed  int // not answered
@@ -69,8 +69,7 @@ func Drive(p Plan) Result {
 					}
 				}
 				if !began.Before(end) || p.Most > 0 && i >= p.Most {
-					next.Add(-1)
-					break
+					break // its number is left out
 				}
 				status, err := conn.Do(source.Request(p.First + i))
 				switch {
@@ -92,5 +91,8 @@ func Drive(p Plan) Result {
 	wg.Wait()
 	res.Ended = time.Now()
 	res.Next = p.First + int(next.Load())
+	if p.Most > 0 {
+		res.Next = min(res.Next, p.First+p.Most)
+	}
 	return res
 }

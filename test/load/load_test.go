@@ -157,6 +157,33 @@ func TestDrainReadsWhatWasLeft(t *testing.T) {
 	}
 }
 
+// Stretch after stretch, no event is sent twice: the gateway would take it for
+// a duplicate, and nobody would ever see it delivered.
+func TestDriveNeverRepeatsANumber(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[int]int{}
+	sink, err := NewSink(func(r Request) int {
+		n, _ := Seq(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		seen[n]++
+		return http.StatusOK
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	next := 0
+	for range 100 {
+		next = Drive(Plan{Addr: sink.Addr, Path: "/", Secret: "s", First: next, Conns: 16, For: 2 * time.Millisecond}).Next
+	}
+	for n, times := range seen {
+		if times > 1 || n >= next {
+			t.Errorf("event %d of %d sent %d times", n, next, times)
+		}
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	var ds []time.Duration
 	for i := 100; i > 0; i-- {
