@@ -209,7 +209,9 @@ func (q *queue) hold(cs ...store.Claimed) {
 		return // they are pending still; the next owner claims them
 	}
 	q.hand = append(q.hand, cs...)
-	for q.working < min(int(q.concurrency.Load()), len(q.hand)) {
+	// A worker for each, as far as they may run at once: those that run already
+	// may be busy for long, and one too many ends by itself.
+	for range min(len(cs), int(q.concurrency.Load())-q.working) {
 		q.working++
 		q.spawn(q.run)
 	}

@@ -186,3 +186,26 @@ func TestG4_WhatIsSettledDuringAClaimIsNotClaimedAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestConcurrencyIsUsedForDeliveriesThatComeOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		var now atomic.Int32
+		hang := make(chan struct{})
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			now.Add(1)
+			<-hang
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		for range 2 {
+			m.add("a", 1)
+			r.Wake("a")
+			synctest.Wait()
+		}
+		if n := now.Load(); n != 2 {
+			t.Errorf("%d in flight, 2 are waiting and may be", n)
+		}
+		close(hang)
+		stop()
+	})
+}

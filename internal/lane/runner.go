@@ -33,7 +33,7 @@ type Target struct {
 	Concurrency int // attempts in flight at a time
 }
 
-// Options are what a Runner works with. All are needed.
+// Options are what a Runner works with. All but Failed are needed.
 type Options struct {
 	Store   Store
 	Node    string
@@ -45,12 +45,17 @@ type Options struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Drain   time.Duration // how long a stop waits for attempts in flight
+	// Failed is closed once the store will never write again: nothing is then
+	// worth waiting for. It may be nil.
+	Failed <-chan struct{}
 }
 
 const (
 	leaseTTL   = 15 * time.Second
 	leaseRenew = 3 * time.Second
 	pollEvery  = 5 * time.Second // safety net: wake-ups are what normally counts
+
+	recordWithin = 5 * time.Second // after a stop, the last outcomes
 
 	settleBatch   = 256
 	settleBacklog = 1024
@@ -125,7 +130,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	r.stop(work, abort)
 	close(r.settles)
-	<-settled
+	r.record(settled, abort)
 	r.release(context.WithoutCancel(ctx))
 	return nil
 }
@@ -287,8 +292,28 @@ func (r *Runner) stop(work context.Context, abort context.CancelFunc) {
 			abort()
 			<-done
 			return
+		case <-r.Failed:
+			abort() // what came of them could not be recorded
+			<-done
+			return
 		}
 	}
+}
+
+// record waits until the last outcomes are written, but no longer than
+// recordWithin: a process that goes on trying, on a full disk perhaps, could
+// never be stopped, nor be replaced by one that works.
+func (r *Runner) record(settled <-chan struct{}, abort context.CancelFunc) {
+	timer := time.NewTimer(recordWithin)
+	defer timer.Stop()
+	select {
+	case <-settled:
+		return
+	case <-timer.C:
+	case <-r.Failed:
+	}
+	abort()
+	<-settled
 }
 
 func (r *Runner) release(ctx context.Context) {

@@ -2,7 +2,9 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -162,6 +164,56 @@ func TestG4_TargetThatComesBackWaitsForItsAttempts(t *testing.T) {
 		stop()
 		if n := tries.Load(); n != 1 || m.count(seawall.Delivered) != 1 {
 			t.Errorf("tried %d times, delivered %d", n, m.count(seawall.Delivered))
+		}
+	})
+}
+
+// A store that never takes the outcomes again, a full disk perhaps, must not
+// keep the process from ending.
+func TestStopEndsThoughNothingCanBeRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 2)
+		m.broken = errors.New("no room")
+		_, stop := start(m, delivered, "a")
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took > recordWithin+time.Second {
+			t.Errorf("stop took %v, want about %v", took, recordWithin)
+		}
+	})
+}
+
+func TestG1_StopWaitsForNothingOnceTheStoreHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 1)
+		m.add("b", 1)
+		m.broken = errors.New("the store failed")
+		failed := make(chan struct{})
+		deliver := func(ctx context.Context, c *store.Claimed) store.Settlement {
+			if c.Delivery.Destination == "a" {
+				<-ctx.Done() // hangs
+			}
+			return store.Settlement{State: seawall.Pending, Due: time.Now().Add(time.Hour)}
+		}
+		r := New(Options{
+			Store: m, Node: "n1", Deliver: deliver, Targets: func() []Target {
+				return []Target{{Name: "a", Lane: store.Lane{System: "a"}}, {Name: "b", Lane: store.Lane{System: "b"}}}
+			},
+			Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second, Failed: failed,
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		synctest.Wait()
+		close(failed)
+		cancel()
+		began := time.Now()
+		<-done
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("stop took %v after the store failed", took)
 		}
 	})
 }
