@@ -35,6 +35,9 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 				r.Wake(d.Destination) // its queue may be a newer one by now
 			case done != nil && done[p.i].Verdict == seawall.New:
 				p.q.handOver(store.Claimed{Delivery: *d, Event: ev})
+				if p.q.stopped() {
+					r.Wake(d.Destination) // it is left to the queue that came after
+				}
 			default:
 				p.q.bytes.Add(-int64(len(ev.Body)))
 				p.q.forget(d.ID)
