@@ -1,11 +1,13 @@
 package receive
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -224,6 +226,31 @@ func TestChunkedBodyBeyondTheBoundIsRefused(t *testing.T) {
 	problem(t, w, 413)
 	if n := rc.requests.Load() + rc.bytes.Load(); n != 0 {
 		t.Errorf("%d still counted in", n)
+	}
+}
+
+func TestSmuggledRequestIsNotAnswered(t *testing.T) {
+	rc, _, _ := room(t, &scheme{})
+	srv := httptest.NewServer(rc)
+	defer srv.Close()
+	for _, path := range []string{"/in/s", "/in/unknown"} {
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		const smuggled = "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+		if _, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 66\r\n"+
+			"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"+smuggled); err != nil {
+			t.Fatal(err)
+		}
+		answers, err := io.ReadAll(conn)
+		if n := bytes.Count(answers, []byte("HTTP/1.1 ")); err != nil || n != 1 {
+			t.Errorf("%s: %d answers, %v: %s", path, n, err, answers)
+		}
 	}
 }
 

@@ -35,6 +35,12 @@ type visit struct {
 // receive states the first half of an event's path: bound, verify, identify,
 // plan, accept, answer.
 func (v *visit) receive() {
+	if v.r.ContentLength < 0 {
+		// net/http takes a request that has both a length and chunks by its
+		// chunks, and does not tell. What follows on the connection may be what
+		// a proxy in front took for its body (RFC 9112, section 6.3).
+		v.w.Header().Set("Connection", "close")
+	}
 	if !v.find() || !v.allowed() {
 		return
 	}
