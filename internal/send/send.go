@@ -154,6 +154,11 @@ func (t *try) prepare(ctx context.Context, r *Request) {
 			r.Header[strings.ToLower(name)] = v
 		}
 	}
+	// A request that was forwarded as it came has the sender's name, or none: an
+	// empty entry keeps net/http from putting its own there.
+	if _, ok := r.Header["User-Agent"]; !ok && r.Header != nil {
+		r.Header["User-Agent"] = nil
+	}
 	// Only a request that was given a connection can have been seen. Whether
 	// it was written is known too late to count on: the writer may still be at
 	// it when a timeout returns.

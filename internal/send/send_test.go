@@ -161,6 +161,27 @@ func TestBodyless(t *testing.T) {
 	}
 }
 
+func TestNoNameIsAdded(t *testing.T) {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ua, ok := r.Header["User-Agent"]; ok {
+			t.Errorf("%s: %q", r.Proto, ua)
+		}
+	})
+	two := httptest.NewUnstartedServer(h)
+	two.EnableHTTP2 = true
+	two.StartTLS()
+	t.Cleanup(two.Close)
+	for _, srv := range []*httptest.Server{serve(t, h), two} {
+		o := Options{}
+		if srv == two {
+			o.TLS = trust(srv)
+		}
+		if reply := sender(t, o).Do(t.Context(), hook(t, srv.URL), limits); text(reply) != "" || reply.Response.Status != 200 {
+			t.Errorf("%+v", reply)
+		}
+	}
+}
+
 func TestProxyIsIgnored(t *testing.T) {
 	proxy := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("went through the proxy") })
 	t.Setenv("HTTP_PROXY", proxy.URL)
