@@ -70,12 +70,21 @@ func (p *path) targets() []lane.Target {
 	return ts
 }
 
+// goneFor keeps the queue of a destination that is gone from spinning until it
+// is halted.
+const goneFor = 5 * time.Second
+
 // deliver makes one attempt of a delivery and says what comes next.
 func (p *path) deliver(ctx context.Context, c *store.Claimed) store.Settlement {
 	l := p.liveFor(ctx, &c.Delivery)
 	at := p.app.Now()
+	to := l.destinations[c.Delivery.Destination]
+	if to == nil {
+		// A reload has just taken it away: its queue is about to be halted.
+		return store.Settlement{State: seawall.Pending, Due: at.Add(goneFor), Reason: "the destination is not in the configuration", At: at}
+	}
 	record, reply := p.attempt(ctx, l, c, at)
-	v := settle.Judge(l.destinations[c.Delivery.Destination].Retry, &c.Delivery, reply, p.app.Now(), p.app.Jitter)
+	v := settle.Judge(to.Retry, &c.Delivery, reply, p.app.Now(), p.app.Jitter)
 
 	a := &seawall.Attempt{
 		N: c.Delivery.Attempts + 1, At: at, Took: reply.Took, Outcome: v.Outcome, Error: v.Error, Next: v.Next,
@@ -134,10 +143,13 @@ func (p *path) observe(c *store.Claimed, a *seawall.Attempt, next seawall.State)
 }
 
 // liveFor is the configuration that shapes a delivery: the running one, unless
-// the delivery is pinned to the one it was planned under, or its route is gone.
+// the delivery is pinned to the one it was planned under, or its route or its
+// destination is gone. If that is not to be had, the running one may not know
+// the destination.
 func (p *path) liveFor(ctx context.Context, d *seawall.Delivery) *live {
 	l := p.now()
-	if d.Revision == l.revision || !d.Pinned && l.routes[d.Route] != nil {
+	known := l.routes[d.Route] != nil && l.destinations[d.Destination] != nil
+	if d.Revision == l.revision || !d.Pinned && known {
 		return l
 	}
 	old, err := p.old.get(ctx, d.Revision)

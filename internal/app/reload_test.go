@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"testing"
@@ -164,5 +165,27 @@ func TestG10_ReloadUnderLoad(t *testing.T) {
 	}
 	if reloads < 5 {
 		t.Errorf("only %d reloads", reloads)
+	}
+}
+
+// A delivery may reach its attempt just as a reload takes its destination away,
+// while its route goes on to another one.
+func TestG10_AttemptAtADestinationJustDropped(t *testing.T) {
+	shop := newConsumer(t)
+	r, next := reloader(t, shop)
+	other := changed(t, *next, "second", shop.URL+"/other")
+	other.Destinations[0].Name, other.Routes[0].To = "other", "other"
+	*next = other
+	if _, _, err := r.Reload(t.Context(), "test", true); err != nil {
+		t.Fatal(err)
+	}
+	ev := &seawall.Event{ID: seawall.NewEventID(time.Now(), rand.Reader), Source: "hub", Body: []byte("{}"), ReceivedAt: time.Now()}
+	d := seawall.Delivery{ID: ev.ID.Delivery(1), Route: "hub-shop", Destination: "shop", System: "shop", Revision: 1, Since: time.Now()}
+	if s := r.path.deliver(t.Context(), &store.Claimed{Delivery: d, Event: ev}); s.Attempt == nil && s.State != seawall.Pending {
+		t.Errorf("state %s without an attempt", s.State)
+	}
+	d.Revision, d.Pinned, d.Destination = 2, false, "never"
+	if s := r.path.deliver(t.Context(), &store.Claimed{Delivery: d, Event: ev}); s.Attempt != nil || s.State != seawall.Pending || !s.Due.After(time.Now()) {
+		t.Errorf("to an unknown destination: %+v", s)
 	}
 }
