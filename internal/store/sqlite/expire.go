@@ -139,11 +139,15 @@ func (t *txn) drop(e old, o store.Expiry) (bool, error) {
 			return false, err
 		}
 	}
-	for _, st := range []*stmt{
-		t.use(qDropFinished).int(from).int(to), t.use(qDropAttempts).int(from).int(to),
-		t.use(qDropArrivals).int(e.seq), t.use(qDropRepeat).int(e.seq), t.use(qDropEvent).int(e.seq),
-	} {
-		if err := st.exec(); err != nil {
+	// Each is run before the next is bound: one that is bound and not run would
+	// keep its arguments for its next use.
+	for _, q := range []*query{qDropFinished, qDropAttempts} {
+		if err := t.use(q).int(from).int(to).exec(); err != nil {
+			return false, err
+		}
+	}
+	for _, q := range []*query{qDropArrivals, qDropRepeat, qDropEvent} {
+		if err := t.use(q).int(e.seq).exec(); err != nil {
 			return false, err
 		}
 	}

@@ -179,6 +179,10 @@ func (w *writer) commit() {
 		// its error is in place, nothing was written
 	case again:
 		for i := range w.run {
+			if w.s.poisoned() { // by the one before
+				w.errs[i] = errFailed
+				continue
+			}
 			if _, err := w.transact(w.run[i:i+1], w.errs[i:i+1]); err != nil {
 				w.errs[i] = w.s.judge(err)
 			}

@@ -2,13 +2,18 @@ package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -194,5 +199,60 @@ func TestG7_NoStatementScansWhatGrows(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Where each of a batch runs on its own, a disk that fails one must fail the
+// rest as well.
+func TestG1_AfterAFailedSyncTheRestOfTheBatchIsNotAcked(t *testing.T) {
+	s := openTest(t)
+	ops := []func(*txn) error{
+		func(t *txn) error {
+			return errors.Join(t.use(qSetMemo).word("half").int(1).exec(), errors.New("half-way"))
+		},
+		func(*txn) error { return &sqlError{code: lib.SQLITE_IOERR_FSYNC, msg: "test"} },
+		func(t *txn) error { return t.use(qSetMemo).word("after").int(1).exec() },
+	}
+	release := hold(t, s)
+	errs := make([]chan error, len(ops))
+	for i, op := range ops {
+		errs[i] = make(chan error, 1)
+		go func() { errs[i] <- s.write(context.Background(), 0, op) }()
+		waiting(s, i+1)
+	}
+	release()
+	<-errs[0]
+	for i, c := range errs[1:] {
+		if err := <-c; !errors.Is(err, seawall.ErrUnavailable) {
+			t.Errorf("write %d, from the failed sync on: %v", i+1, err)
+		}
+	}
+}
+
+func TestExpireGoesOnAfterOneThatFailed(t *testing.T) {
+	s := openTest(t)
+	now := time.Now()
+	e := &seawall.Event{ID: seawall.NewEventID(now, rand.Reader), Source: "shop", SourceID: "1", ReceivedAt: now}
+	d := seawall.Delivery{Route: "r", Destination: "a", System: "a", State: seawall.Canceled}
+	if _, err := s.Accept(t.Context(), []store.Acceptance{{Event: e, Expires: now, Deliveries: []seawall.Delivery{d}}}); err != nil {
+		t.Fatal(err)
+	}
+	schema := func(sql string) {
+		t.Helper()
+		if err := s.write(t.Context(), 0, func(t *txn) error { return t.exec(sql) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expire := func() (int, error) {
+		n, _, err := s.Expire(t.Context(), store.Expiry{Now: now.Add(2 * time.Hour), Events: now.Add(time.Hour), Dead: now})
+		return n, err
+	}
+	schema("CREATE TRIGGER stuck BEFORE DELETE ON finished BEGIN SELECT RAISE(ABORT, 'stuck'); END")
+	if _, err := expire(); err == nil {
+		t.Fatal("it did not fail")
+	}
+	schema("DROP TRIGGER stuck")
+	if n, err := expire(); n != 1 || err != nil {
+		t.Errorf("%d deleted after that: %v", n, err)
 	}
 }
