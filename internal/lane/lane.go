@@ -32,11 +32,17 @@ func (l *lane) current() store.Lease {
 	return l.lease
 }
 
-func (l *lane) extend(s store.Lease) {
+// extend prolongs the lane, unless it has just run out: then its work is being
+// cut off, and false says that another lane must take its place.
+func (l *lane) extend(s store.Lease) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.timer.Stop() {
+		return false
+	}
 	l.lease = s
 	l.timer.Reset(time.Until(s.Until))
+	return true
 }
 
 func (l *lane) drop() {

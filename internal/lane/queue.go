@@ -203,10 +203,12 @@ func (q *queue) take(claimed []store.Claimed, full bool) {
 	q.hold(claimed...)
 }
 
-// hold appends to what is in hand; the caller has the lock.
-func (q *queue) hold(cs ...store.Claimed) {
+// hold appends to what is in hand; the caller has the lock. It tells whether the
+// queue still works: if not, they are pending still, and the next owner claims
+// them.
+func (q *queue) hold(cs ...store.Claimed) bool {
 	if q.stopped() {
-		return // they are pending still; the next owner claims them
+		return false
 	}
 	q.hand = append(q.hand, cs...)
 	// A worker for each, as far as they may run at once: those that run already
@@ -215,6 +217,7 @@ func (q *queue) hold(cs ...store.Claimed) {
 		q.working++
 		q.spawn(q.run)
 	}
+	return true
 }
 
 // run works until nothing is in hand.
@@ -248,6 +251,9 @@ func (q *queue) attempt(c store.Claimed) {
 	if q.stopped() || !q.open() {
 		q.bytes.Add(-size)
 		q.forget(c.Delivery.ID)
+		// A claim that found it busy here passed it over: this queue's after
+		// the gate opened again, or that of the queue in our place.
+		q.r.Wake(q.name)
 		return
 	}
 	s := q.r.Deliver(q.lane.ctx, &c)

@@ -34,7 +34,9 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 			case !p.reserved:
 				r.Wake(d.Destination) // its queue may be a newer one by now
 			case done != nil && done[p.i].Verdict == seawall.New:
-				p.q.handOver(store.Claimed{Delivery: *d, Event: ev})
+				if !p.q.handOver(store.Claimed{Delivery: *d, Event: ev}) {
+					r.Wake(d.Destination) // the queue in its place may have claimed before the commit
+				}
 				if p.q.stopped() {
 					r.Wake(d.Destination) // it is left to the queue that came after
 				}
@@ -67,9 +69,10 @@ func (q *queue) reserve(id seawall.DeliveryID, size int) bool {
 	return true
 }
 
-// handOver puts a reserved delivery into hand.
-func (q *queue) handOver(c store.Claimed) {
+// handOver puts a reserved delivery into hand, unless the queue was stopped
+// meanwhile.
+func (q *queue) handOver(c store.Claimed) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.hold(c)
+	return q.hold(c)
 }

@@ -96,3 +96,35 @@ func TestAcceptedBeforeTheQueueStarted(t *testing.T) {
 		stop()
 	})
 }
+
+// The commit of a reserved delivery may end after another queue has taken the
+// place of the one it was reserved in, and has claimed.
+func TestReservedInAQueueThatWasReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		var gone atomic.Bool
+		r, stop := startWith(m, delivered, func() []Target {
+			if gone.Load() {
+				return nil
+			}
+			return []Target{{Name: "a", Lane: store.Lane{System: "a"}, Concurrency: 1}}
+		})
+		synctest.Wait()
+		c := fresh("a")
+		accepted := r.Reserve([]store.Acceptance{{Event: c.Event, Deliveries: []seawall.Delivery{c.Delivery}}})
+		for _, away := range []bool{true, false} {
+			gone.Store(away)
+			r.Refresh()
+			synctest.Wait()
+		}
+		m.mu.Lock()
+		m.pending["a"] = append(m.pending["a"], c) // the commit
+		m.mu.Unlock()
+		accepted([]store.Accepted{{Verdict: seawall.New, Event: c.Event.ID}})
+		synctest.Wait()
+		if m.count(seawall.Delivered) != 1 {
+			t.Error("it waits for the next poll")
+		}
+		stop()
+	})
+}

@@ -245,8 +245,7 @@ func (r *Runner) hold(work context.Context, standing []store.Lease) {
 	for _, s := range standing {
 		now[s.Lane] = true
 		l := r.lanes[s.Lane]
-		if l != nil && l.current().Token == s.Token && l.ctx.Err() == nil {
-			l.extend(s)
+		if l != nil && l.current().Token == s.Token && l.ctx.Err() == nil && l.extend(s) {
 			continue
 		}
 		if l != nil {
