@@ -1,10 +1,12 @@
 package sqlite_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,5 +175,42 @@ func TestG8_TheLogStaysBounded(t *testing.T) {
 	}
 	if n := s.Stats().Checkpoints; n < 2 {
 		t.Errorf("%d checkpoints", n)
+	}
+}
+
+// Somebody reads at every moment, so that no commit finds the log unread.
+func TestG8_TheLogStaysBoundedWhileOthersRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	s := open(t, path, sqlite.Options{})
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := s.ListEvents(ctx, store.EventFilter{Type: "none-such"}, store.Page{}); err != nil && ctx.Err() == nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 300 {
+		batch := make([]store.Acceptance, 20)
+		for j := range batch {
+			batch[j] = benchAcceptance(fmt.Sprint(i, "-", j), time.Now(), "orders", "")
+			batch[j].Event.Body = make([]byte, 32<<10)
+		}
+		if _, err := s.Accept(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	readers.Wait()
+	info, err := os.Stat(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := info.Size(); size > 96<<20 {
+		t.Errorf("after 190 MB of events the log has %d bytes", size)
 	}
 }

@@ -12,6 +12,11 @@ import (
 // throughput, longer ones stall longer (docs/decisions/store-sqlite.md).
 const checkpointFrames = 4000
 
+// restartFrames is how long it may get although readers keep it from being
+// begun anew. There may be one at every moment, for as long as claims and lists
+// overlap, and the log would grow until the disk is full.
+const restartFrames = 4 * checkpointFrames
+
 var qCheckpoint = newQuery("PRAGMA wal_checkpoint(PASSIVE)")
 
 // watchLog has SQLite tell the length of the log at each commit.
@@ -47,7 +52,25 @@ func (w *writer) checkpoint() {
 	}
 	w.logMoved, w.shrink = w.logLength, false
 	w.s.stats.checkpoints.Add(1)
+	if w.logLength >= restartFrames {
+		// Without readers everything is moved; those that come after that read
+		// the file alone, and so leave the log to the next commit.
+		defer w.s.holdReaders()()
+	}
 	if err := w.use(qCheckpoint).exec(); err != nil {
 		w.s.log.Warn("checkpoint failed", "error", w.s.judge(err))
+	}
+}
+
+// holdReaders waits until no connection reads, and keeps it so until release.
+func (s *Store) holdReaders() (release func()) {
+	held := make([]*conn, 0, s.opened)
+	for range s.opened {
+		held = append(held, <-s.readers)
+	}
+	return func() {
+		for _, c := range held {
+			s.readers <- c
+		}
 	}
 }
