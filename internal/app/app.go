@@ -47,6 +47,10 @@ type Options struct {
 // maxConnections bounds the connections that senders may hold open.
 const maxConnections = 4096
 
+// failedDrain is how long requests are waited for once the store has failed:
+// none of them can be accepted any more.
+const failedDrain = 2 * time.Second
+
 // App is a gateway: opened, then run once.
 type App struct {
 	Options
@@ -189,8 +193,14 @@ func (a *App) Run(ctx context.Context) (err error) {
 
 	<-run.Done()
 	close(a.stopping)
-	a.Log.Info("stopping", "drain", a.Drain)
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Drain)
+	drain := a.Drain
+	select {
+	case <-a.store.Failed():
+		drain = min(drain, failedDrain)
+	default:
+	}
+	a.Log.Info("stopping", "drain", drain)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	// Receiving ends first, the API last: it shows how the stop gets on.
 	err = errors.Join(public.Shutdown(stop), workers.Wait(), admin.Shutdown(stop), servers.Wait())
