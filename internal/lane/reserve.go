@@ -37,9 +37,6 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 				if !p.q.handOver(store.Claimed{Delivery: *d, Event: ev}) {
 					r.Wake(d.Destination) // the queue in its place may have claimed before the commit
 				}
-				if p.q.stopped() {
-					r.Wake(d.Destination) // it is left to the queue that came after
-				}
 			default:
 				p.q.bytes.Add(-int64(len(ev.Body)))
 				p.q.forget(d.ID)

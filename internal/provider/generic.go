@@ -39,14 +39,10 @@ func genericItems(s Settings) func(*Request) ([]Item, string) {
 		if at != "" && it.OccurredAt.IsZero() {
 			noTime = "time: the value is not a time"
 		}
-		switch {
-		case it.ID != "":
-		case noID != "": // there may be one, but it could not be read
-			it.ID, it.Derived = contentID(r.Body), true
-		default:
+		if it.ID == "" {
 			it.ID = firstOf(r.Header.Get(idHeader), r.Header.Get(keyHeader))
 			it.Keyless = it.ID == ""
-			if s.ID != nil {
+			if s.ID != nil && noID == "" {
 				noID = "id: the expression gives null"
 			}
 		}

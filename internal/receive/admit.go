@@ -1,25 +1,74 @@
 package receive
 
-import "github.com/seawall-dev/seawall/internal/config"
+import (
+	"errors"
+	"io"
+	"slices"
 
-// bodyShare is the part of the memory limit that bodies being received may take.
-const bodyShare = 4
+	"github.com/seawall-dev/seawall/internal/config"
+)
 
-// admit counts a request and its body in, if both fit the limits. Everything
-// that is admitted must leave.
-func (rc *Receiver) admit(body int64, l config.Limits) bool {
+const (
+	// bodyShare is the part of the memory limit that bodies being received may
+	// take.
+	bodyShare = 4
+	// freeBody is how much of each body is not counted against that share: those
+	// who send much cannot keep out those who send little. With the bound on
+	// connections it stays bounded itself.
+	freeBody = 64 << 10
+	// firstRead is what a body is given room for before any of it has come.
+	firstRead = 4 << 10
+)
+
+var errBusy = errors.New("too much is being received at once")
+
+// intake reads a body of size bytes, or to the end if size is negative. Room is
+// made, and counted against the share, as the bytes arrive: a sender that
+// announces much and sends nothing holds nothing. held must be given back to
+// release in any case.
+func (rc *Receiver) intake(r io.Reader, size int64, l config.Limits) (body []byte, held int64, err error) {
+	room := int64(firstRead)
+	if size >= 0 {
+		room = min(size, freeBody)
+	}
+	body = make([]byte, 0, room)
+	for {
+		if size >= 0 && int64(len(body)) == size {
+			return body, held, nil
+		}
+		if len(body) == cap(body) {
+			grow := max(int64(cap(body)), firstRead)
+			if size >= 0 {
+				grow = min(grow, size-int64(len(body)))
+			}
+			if over := int64(cap(body)) + grow - freeBody - held; over > 0 {
+				if rc.bytes.Add(over) > l.Memory/bodyShare {
+					rc.bytes.Add(-over)
+					return nil, held, errBusy
+				}
+				held += over
+			}
+			body = slices.Grow(body, int(grow))
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case err == io.EOF && size >= 0 && int64(len(body)) < size:
+			return nil, held, io.ErrUnexpectedEOF
+		case err == io.EOF:
+			return body, held, nil
+		case err != nil:
+			return nil, held, err
+		}
+	}
+}
+
+// enter counts in a request whose body is there, if there is room for one more
+// at work; what enters must leave.
+func (rc *Receiver) enter(l config.Limits) bool {
 	if rc.requests.Add(1) > int64(l.Requests) {
 		rc.requests.Add(-1)
 		return false
 	}
-	if held := rc.bytes.Add(body); held > l.Memory/bodyShare && held > body {
-		rc.leave(body)
-		return false
-	}
 	return true
-}
-
-func (rc *Receiver) leave(body int64) {
-	rc.bytes.Add(-body)
-	rc.requests.Add(-1)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/verify"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -26,9 +27,13 @@ func (v *visit) refuse(f refusal) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	v.w.WriteHeader(f.status)
+	public := f.reason
+	if public == string(verify.SecretExpired) {
+		public = string(verify.SignatureMismatch) // a forger need not know that it was right once
+	}
 	_ = json.NewEncoder(v.w).Encode(map[string]any{
 		"type": "about:blank", "title": http.StatusText(f.status), "status": f.status,
-		"detail": f.told, "reason": f.reason,
+		"detail": f.told, "reason": public,
 	})
 	v.note(seawall.Rejected, f.reason, f.detail, f.status)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -105,47 +106,51 @@ func (v *visit) allowed() bool {
 // read takes in the body within the bounds of the source and of the process.
 // release gives the held bytes back and must be called in any case.
 func (v *visit) read() (release func(), ok bool) {
-	limit := v.source.MaxBody
+	limit, limits := v.source.MaxBody, v.cur.Config.Limits
 	if v.r.ContentLength > limit {
 		v.tooLarge(limit)
 		return func() {}, false
 	}
-	hold := v.r.ContentLength
-	if hold < 0 {
-		hold = limit // a sender that does not say is counted at the most it may send
+	body, held, err := v.rc.intake(http.MaxBytesReader(v.w, v.r.Body, limit), v.r.ContentLength, limits)
+	entered := err == nil && v.rc.enter(limits)
+	release = func() {
+		v.rc.bytes.Add(-held)
+		if entered {
+			v.rc.requests.Add(-1)
+		}
 	}
-	if !v.rc.admit(hold, v.cur.Config.Limits) {
-		v.busy("too much is being received at once")
-		return func() {}, false
-	}
-	release = func() { v.rc.leave(hold) }
-
-	body, err := readBody(http.MaxBytesReader(v.w, v.r.Body, limit), v.r.ContentLength)
 	var large *http.MaxBytesError
 	switch {
+	case errors.Is(err, errBusy), err == nil && !entered:
+		v.busy("too much is being received at once")
 	case errors.As(err, &large):
 		v.tooLarge(limit)
-		return release, false
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		v.refuse(refusal{http.StatusRequestTimeout, "body_too_slow", "the body did not arrive in time", err.Error()})
 	case err != nil:
 		v.refuse(refusal{http.StatusBadRequest, "body_cut_off", "the body did not arrive whole", err.Error()})
-		return release, false
+	default:
+		v.req = &provider.Request{
+			Method: v.r.Method, URL: publicURL(v.r, v.cur.Config), Header: v.r.Header, Body: body, Now: v.start,
+		}
+		return release, true
 	}
-	v.req = &provider.Request{
-		Method: v.r.Method, URL: publicURL(v.r, v.cur.Config), Header: v.r.Header, Body: body, Now: v.start,
-	}
-	return release, true
+	return release, false
 }
 
-func readBody(r io.Reader, size int64) ([]byte, error) {
-	if size < 0 {
-		return io.ReadAll(r)
-	}
-	body := make([]byte, size)
-	_, err := io.ReadFull(r, body)
-	return body, err
-}
+const (
+	drainBytes = 32 << 20
+	drainFor   = 2 * time.Second
+)
 
+// tooLarge answers 413. A sender that is in the midst of sending would not read
+// the answer but see its connection reset, so a bounded part of what it sends is
+// taken in and thrown away first.
 func (v *visit) tooLarge(limit int64) {
+	if v.r.Header.Get("Expect") == "" {
+		_ = http.NewResponseController(v.w).SetReadDeadline(v.rc.Now().Add(drainFor))
+		_, _ = io.CopyN(io.Discard, v.r.Body, drainBytes)
+	}
 	v.w.Header().Set("Connection", "close")
 	v.refuse(refusal{http.StatusRequestEntityTooLarge, "body_too_large",
 		"the body is larger than this source takes", "the bound is " + size(limit) + "; raise it with the source's body: key"})
@@ -187,11 +192,17 @@ func (v *visit) unverified(err error) {
 		v.refuse(refusal{http.StatusServiceUnavailable, string(e.Reason), "the signature cannot be checked at this moment", e.Detail})
 		return
 	}
-	status := v.source.Provider.Traits().RejectWith
-	if status == 0 {
-		status = http.StatusUnauthorized
+	f := refusal{v.source.Provider.Traits().RejectWith, string(e.Reason), told(e.Reason), e.Detail}
+	if f.status == 0 {
+		f.status = http.StatusUnauthorized
 	}
-	v.refuse(refusal{status, string(e.Reason), told(e.Reason), e.Detail})
+	switch v.source.Kind {
+	case "basic":
+		v.w.Header().Set("WWW-Authenticate", `Basic realm="webhooks"`)
+	case "token":
+		v.w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	v.refuse(f)
 }
 
 // told is what the sender of an unverified request is told.
