@@ -123,7 +123,7 @@ type Retry struct {
 
 // Route sends the events of a source to a destination.
 type Route struct {
-	Name      string // default "FROM-TO"
+	Name      string // default "FROM-TO", and "FROM-TO-2" for the second without a name
 	From      string
 	Types     []string // globs; empty: all
 	When      *expr.Code

@@ -253,7 +253,7 @@ destinations:
   f: { url: https://f.example, forward: original }
 routes:
   - { from: a, to: b }
-  - { from: a, to: b, types: [] }
+  - { from: a, to: b, types: [], name: a-b }
   - { from: a, to: b, name: other, when: '.x = "y"' }
   - { from: a, to: f, transform: .x }
   - { from: a, to: b, name: "so bad" }
@@ -261,10 +261,10 @@ routes:
 x:2:32: sources.a.dedupe: 60d is longer than events are kept, 30d
 hint: what is kept no longer cannot be recognised
 x:3:3: sources.seawall: the name seawall is kept for the gateway's own events
-x:9:5: routes[1].name: a second route "a-b": the first is in line 8
-hint: give one of the two a name of its own: name: …
 x:9:30: routes[1].types: an empty list would match nothing
 hint: leave the key out for all types
+x:9:34: routes[1].name: a second route "a-b": the first is in line 8
+hint: give one of the two a name of its own: name: …
 x:10:42: routes[2].when: = assigns: this condition would always hold
 hint: to compare write ==
 x:11:23: routes[3].transform: the destination f forwards the original

@@ -231,6 +231,33 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// Routes between the same two ends need no names, but without names they are
+// counted.
+func TestRoutesWithTheSameEnds(t *testing.T) {
+	c, err := Parse([]byte(`sources: {a: {provider: none}}
+destinations: {b: {url: 'https://x.example'}, c: {url: 'https://x.example'}}
+routes:
+  - {from: a, to: b, types: [x]}
+  - {from: a, to: c}
+  - {from: a, to: b, types: [y]}
+  - {from: a, to: b, name: mine}
+  - {from: a, to: b, types: [z]}
+`), "x", testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range c.Routes {
+		names = append(names, r.Name)
+	}
+	if got := strings.Join(names, " "); got != "a-b a-c a-b-2 mine a-b-3" {
+		t.Errorf("names: %s", got)
+	}
+	if len(c.Warnings) != 2 || !strings.HasPrefix(c.Warnings[0], "x:6:5: routes[2].name: is a-b-2, ") || !strings.HasPrefix(c.Warnings[1], "x:8:5: routes[4].name: is a-b-3, ") {
+		t.Errorf("warnings: %q", c.Warnings)
+	}
+}
+
 func TestReferences(t *testing.T) {
 	opt := testOptions()
 	c, err := Parse([]byte(`destinations: {b: {url: "https://${HOST}/$${{x}}/${BRACES}/{.id}", headers: {X-A: "file:/abs/secret", X-B: "$5 $$ ${HOST}"}}}`), "x", opt)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/seawall-dev/seawall/seawall"
@@ -9,6 +10,7 @@ import (
 func (r *reader) routes(c *Config, all value) {
 	used := map[string]bool{} // by kind and name
 	lines := map[string]value{}
+	unnamed := map[[2]string]int{} // routes without a name, by their ends
 	for _, v := range all.list() {
 		o := v.open("route")
 		route := &Route{
@@ -33,7 +35,14 @@ func (r *reader) routes(c *Config, all value) {
 		case route.From == "" || route.To == "":
 			continue // noted
 		default:
+			ends := [2]string{route.From, route.To}
+			unnamed[ends]++
 			route.Name = route.From + "-" + route.To
+			if n := unnamed[ends]; n > 1 {
+				route.Name += "-" + strconv.Itoa(n)
+				at.warn("is %s, since it is number %d of the routes from %s to %s without one: "+
+					"a name of its own stays the same when routes are reordered", route.Name, n, route.From, route.To)
+			}
 		}
 		if first, twice := lines[route.Name]; twice {
 			at.failKey("give one of the two a name of its own: name: …", "a second route %q: the first is in line %d", route.Name, first.line)
