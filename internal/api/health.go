@@ -17,7 +17,7 @@ import (
 
 const (
 	pingTime  = 2 * time.Second
-	pingCache = time.Second
+	pingCache = 250 * time.Millisecond // long enough for a crowd of askers, short enough for what is asked
 )
 
 // readiness remembers for a moment whether the store can commit, so that

@@ -65,9 +65,9 @@ func (s *server) choose(ids []string, f *Filter, all bool, cursor string) ([]sea
 	if f == nil {
 		f = &Filter{}
 	}
-	if f.State == "" && f.Destination == "" && !all {
-		return nil, store.DeliveryFilter{}, at, seawall.Errorf(seawall.ErrInvalid, "the filter names neither a state nor a destination").
-			WithHint("name one, or say all: true")
+	if *f == (Filter{}) && !all {
+		return nil, store.DeliveryFilter{}, at, seawall.Errorf(seawall.ErrInvalid, "the filter is empty: that would be every delivery").
+			WithHint("name a state, source, type, destination, route, entity or time, or say all: true (on the command line: --all)")
 	}
 	filter, err := s.deliveryFilter(*f)
 	if err != nil {

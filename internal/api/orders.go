@@ -22,8 +22,8 @@ type ReplayOne struct {
 }
 
 // ReplayRequest puts finished deliveries back: those of IDs, or those that
-// Filter selects. A filter names a state or a destination, or All is set; it
-// selects dead letters unless it names a state.
+// Filter selects. A filter names something, or All is set; it selects dead
+// letters unless it names a state.
 type ReplayRequest struct {
 	IDs    []string `json:"ids,omitempty" maxItems:"10000"`
 	Filter *Filter  `json:"filter,omitempty"`
@@ -44,7 +44,7 @@ type ReplayResult struct {
 }
 
 // CancelRequest ends unfinished deliveries: those of IDs, or those that Filter
-// selects. A filter names a state or a destination, or All is set.
+// selects. A filter names something, or All is set.
 type CancelRequest struct {
 	IDs    []string `json:"ids,omitempty" maxItems:"10000"`
 	Filter *Filter  `json:"filter,omitempty"`

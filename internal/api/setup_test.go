@@ -227,20 +227,20 @@ func TestReadiness(t *testing.T) {
 		}
 	}
 	if a.pings != 1 {
-		t.Errorf("%d pings within a second", a.pings)
+		t.Errorf("%d pings at one moment", a.pings)
 	}
 	a.err = errors.New("disk full at /private")
-	b.advance(time.Second)
+	b.advance(250 * time.Millisecond)
 	if p := b.refused(503, "GET", "/readyz", ""); p.Detail != "the store cannot commit" {
 		t.Errorf("%+v", p)
 	}
 	if code, _ := b.do("GET", "/healthz", ""); code != 200 {
 		t.Errorf("alive: %d", code)
 	}
-	b.advance(time.Second)
+	b.advance(250 * time.Millisecond)
 	b.refused(503, "GET", "/readyz", "")
 	a.err = nil
-	b.advance(time.Second)
+	b.advance(250 * time.Millisecond)
 	if code, _ := b.do("GET", "/readyz", ""); code != 200 {
 		t.Errorf("again: %d", code)
 	}
