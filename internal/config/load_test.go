@@ -258,6 +258,29 @@ routes:
 	}
 }
 
+// Short times are for trials: taken, with a warning.
+func TestShortRetention(t *testing.T) {
+	opt := testOptions()
+	opt.Getenv = vars{"SEAWALL_RETENTION_DEAD": "2m"}.get
+	c, err := Parse([]byte("retention: { events: 1h, dedupe: 1s }\nsources: { a: { provider: none, dedupe: 59m } }\n"+
+		"destinations: { b: { url: https://x.example } }\nroutes: [{ from: a, to: b }]"), "x", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Retention{time.Hour, 2 * time.Minute, time.Second}); c.Retention != want || c.Sources[0].Dedupe != 59*time.Minute {
+		t.Errorf("%v %v", c.Retention, c.Sources[0].Dedupe)
+	}
+	want := "environment: SEAWALL_RETENTION_DEAD: 2m is less than an hour: what could not be delivered is gone before anybody sees it\n" +
+		"x:1:26: retention.dedupe: 1s is less than an hour: " + shortDedupe + "\n" +
+		"x:2:33: sources.a.dedupe: 59m is less than an hour: " + shortDedupe
+	if got := strings.Join(c.Warnings, "\n"); got != want {
+		t.Errorf("%s", got)
+	}
+	if _, err := Parse([]byte("retention: { events: 999ms }"), "x", opt); err == nil {
+		t.Error("less than a second is taken")
+	}
+}
+
 func TestReferences(t *testing.T) {
 	opt := testOptions()
 	c, err := Parse([]byte(`destinations: {b: {url: "https://${HOST}/$${{x}}/${BRACES}/{.id}", headers: {X-A: "file:/abs/secret", X-B: "$5 $$ ${HOST}"}}}`), "x", opt)

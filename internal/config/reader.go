@@ -146,6 +146,9 @@ func (v value) given() bool { return v.node != nil && v.node.kind != empty }
 
 func (v value) warn(format string, args ...any) {
 	p := Problem{File: v.r.file, Line: v.line, Column: v.col, Key: v.path, Msg: fmt.Sprintf(format, args...)}
+	if v.env != "" {
+		p.File, p.Line, p.Column, p.Key = "environment", 0, 0, v.env
+	}
 	v.r.warnings = append(v.r.warnings, p.Error())
 }
 

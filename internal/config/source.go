@@ -68,7 +68,7 @@ func (r *reader) source(c *Config, name string, v value) *Source {
 		Kind:     s.Provider,
 		Settings: s,
 		text:     v.node.String(),
-		Dedupe:   o.get("dedupe").duration(c.Retention.Dedupe, time.Minute, forever),
+		Dedupe:   o.get("dedupe").kept(c.Retention.Dedupe, shortDedupe),
 		Answer:   answer(o.get("answer")),
 	}
 	if out.Dedupe > c.Retention.Events {

@@ -87,14 +87,25 @@ func publicURL(v value) *url.URL {
 }
 
 func retention(o *object) Retention {
-	events := o.set("events").duration(30*day, time.Hour, forever)
-	dead := o.set("dead").duration(max(90*day, events), time.Hour, forever)
+	events := o.set("events").kept(30*day, "what happened to an event cannot be looked up for long")
+	dead := o.set("dead").kept(max(90*day, events), "what could not be delivered is gone before anybody sees it")
 	v := o.set("dedupe")
-	dedupe := v.duration(events, time.Minute, forever)
+	dedupe := v.kept(events, shortDedupe)
 	if dedupe > events {
 		v.fail("what is kept no longer cannot be recognised", "%s is longer than events are kept, %s", spell(dedupe), spell(events))
 	}
 	return Retention{Events: events, Dead: dead, Dedupe: dedupe}
+}
+
+const shortDedupe = "senders repeat an event for hours, which would then be a new one"
+
+// kept is how long something is kept. Short times are for trials.
+func (v value) kept(usual time.Duration, short string) time.Duration {
+	d := v.duration(usual, time.Second, forever)
+	if v.given() && d < time.Hour {
+		v.warn("%s is less than an hour: %s", spell(d), short)
+	}
+	return d
 }
 
 func limits(o *object) Limits {
