@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/store"
 )
 
@@ -16,16 +17,22 @@ const (
 
 // upkeep deletes what is past its retention, until ctx ends.
 func (a *App) upkeep(ctx context.Context) error {
-	tick := time.NewTicker(upkeepEvery)
-	defer tick.Stop()
 	for {
 		a.expire(ctx)
+		timer := time.NewTimer(sweepEvery(a.path.now().config.Retention))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
+}
+
+// sweepEvery is the time between two sweeps: a short retention is swept often
+// enough to be seen to hold.
+func sweepEvery(keep config.Retention) time.Duration {
+	return min(upkeepEvery, max(min(keep.Events, keep.Dead)/4, time.Second))
 }
 
 func (a *App) expire(ctx context.Context) {
