@@ -87,6 +87,8 @@ sources:
   m: { provider: strip, secret: "${SECRET}" }
   n: { provider: stripe, secret: "${SECRET}", algorithm: sha1 }
   o: { provider: stripe, secret: }
+  p: { provider: strpe, secret: "${UNSET}" }
+  q: { provider: "${UNSET}" }
 ---
 x:2:34: sources.a.secret: a secret must not stand in the file itself
 hint: write "${NAME}" and set the environment variable, or file:PATH
@@ -113,6 +115,12 @@ hint: did you mean stripe?
 x:15:47: sources.n.algorithm: does not belong to a source of the provider stripe
 hint: it takes: secret, tolerance
 x:16:26: sources.o.secret: has no value
+x:17:8: sources.p.provider: "strpe" is not a provider that this version knows
+hint: did you mean stripe?
+x:17:34: sources.p.secret: the environment variable UNSET is not set
+hint: export UNSET=… before the start, or refer to a file with file:PATH
+x:18:19: sources.q.provider: the environment variable UNSET is not set
+hint: export UNSET=… before the start, or refer to a file with file:PATH
 ===
 sources:
   s: { provider: none, id: .id | lenght }
@@ -284,6 +292,23 @@ destinations:
 ---
 x:2:18: not YAML: ',' or '}' must be specified
 hint: braces at the start of a value need quotes around the whole value: '{…}'
+===
+destinations:
+  ä: { url: https://example.com/x/{.id}, method: PUT }
+---
+x:2:35: not YAML: ',' or '}' must be specified
+hint: braces and brackets in a value need quotes around the whole value: '…{…}'
+===
+destinations:
+  a: { url: https://example.com, headers: { X: y[0] } }
+---
+x:2:49: not YAML: ',' or '}' must be specified
+hint: braces and brackets in a value need quotes around the whole value: '…{…}'
+===
+routes:
+  - { from: a, transform: '{}' to: b }
+---
+x:2:32: not YAML: ',' or '}' must be specified
 ===
 log:
 	level: x

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Options say what a configuration may refer to. The zero value is the
@@ -13,6 +14,7 @@ type Options struct {
 	Environ  func() []string                   // names and values, to warn of SEAWALL_ variables that there are not; default os.Environ
 	ReadFile func(path string) ([]byte, error) // default os.ReadFile
 	Dir      string                            // what file: paths are relative to; default the file's own
+	Now      func() time.Time                  // to warn of secrets whose time is over; default time.Now
 	Known    []string                          // SEAWALL_ variables that are not the configuration's
 }
 
@@ -67,6 +69,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ReadFile == nil {
 		o.ReadFile = os.ReadFile
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	return o
 }

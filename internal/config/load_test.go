@@ -281,6 +281,22 @@ func TestShortRetention(t *testing.T) {
 	}
 }
 
+func TestExpiredSecrets(t *testing.T) {
+	opt := testOptions()
+	opt.Now = func() time.Time { return time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC) }
+	c, err := Parse([]byte(`sources: { a: { provider: stripe, secrets: ["${SECRET}", { value: "${SECRET}", expires: 2026-12-02 }] } }
+destinations:
+  b: { url: https://x.example, sign: { secrets: ["${SECRET}", { value: "${SECRET}", expires: 2026-12-01 }] } }
+routes: [{ from: a, to: b }]`), "x", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "x:3:63: destinations.b.sign.secrets[1]: its time ended 2026-12-01T00:00:00Z: it is not used any more"
+	if got := strings.Join(c.Warnings, "\n"); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestReferences(t *testing.T) {
 	opt := testOptions()
 	c, err := Parse([]byte(`destinations: {b: {url: "https://${HOST}/$${{x}}/${BRACES}/{.id}", headers: {X-A: "file:/abs/secret", X-B: "$5 $$ ${HOST}"}}}`), "x", opt)

@@ -37,7 +37,11 @@ func (v value) expiring() provider.Secret {
 	if !o.has("value") {
 		v.fail(secretHint, "has no value")
 	}
-	return provider.Secret{Value: o.get("value").secret(), Expires: o.get("expires").moment()}
+	s := provider.Secret{Value: o.get("value").secret(), Expires: o.get("expires").moment()}
+	if !s.Expires.IsZero() && !v.r.opt.Now().Before(s.Expires) {
+		v.warn("its time ended %s: it is not used any more", s.Expires.Format(time.RFC3339))
+	}
+	return s
 }
 
 // secrets are those under the key for one or the key for several.

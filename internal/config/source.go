@@ -76,10 +76,16 @@ func (r *reader) source(c *Config, name string, v value) *Source {
 			spell(out.Dedupe), spell(c.Retention.Events))
 	}
 	out.MaxBody = o.get("body").size(0, 1, gib)
-	if len(r.problems) > noted {
-		return out // what the provider says of half a source would only confuse
-	}
 	var err error
+	if len(r.problems) > noted {
+		// What the provider says of half a source would only confuse, but that
+		// there is no such provider is as true.
+		var at *provider.SettingError
+		if _, err = provider.Open(s); errors.As(err, &at) && at.Key == "provider" && o.get("provider").sound() {
+			o.refused(err)
+		}
+		return out
+	}
 	if out.Provider, err = provider.Open(s); err != nil {
 		o.refused(err)
 		return out
@@ -92,6 +98,9 @@ func (r *reader) source(c *Config, name string, v value) *Source {
 	}
 	return out
 }
+
+// sound tells that there is a value that could be read, or that none is written.
+func (v value) sound() bool { return v.node == nil || v.node.kind == scalar && v.text() != "" }
 
 // refused notes what the provider says about the settings, at the key at fault.
 func (o *object) refused(err error) {

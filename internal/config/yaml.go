@@ -107,6 +107,8 @@ func (d *document) syntax(err error) {
 	at := syntax.Token.Position
 	hint := ""
 	switch line := d.line(at.Line); {
+	case strings.Contains(syntax.Message, "must be specified") && bracketAt(line, at.Column):
+		hint = "braces and brackets in a value need quotes around the whole value: '…{…}'"
 	case bracesAtStart(line):
 		hint = "braces at the start of a value need quotes around the whole value: '{…}'"
 	case strings.Contains(syntax.Message, "mapping value"):
@@ -124,6 +126,16 @@ func (d *document) line(n int) string {
 		return ""
 	}
 	return d.lines[n-1]
+}
+
+// bracketAt tells that a bracket opens at the column, right after a value that
+// then has no end that YAML can see.
+func bracketAt(line string, column int) bool {
+	r := []rune(line)
+	if column < 2 || column > len(r) {
+		return false
+	}
+	return (r[column-1] == '{' || r[column-1] == '[') && !strings.ContainsRune(" \t{[,", r[column-2])
 }
 
 // bracesAtStart tells that a value of the line begins like a template or an
