@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,17 +41,29 @@ func (c *cli) whole(ds []api.Destination) error {
 		none:  "no destinations",
 		heads: []string{"destination", "host", "gate", "pending", "held", "dead", "oldest due", "why"},
 		row: func(t *terminal.Table, d api.Destination) {
-			why := d.GateReason
-			if d.GateBy != "" && d.Gate != "open" {
-				why = "by " + d.GateBy + " " + terminal.Ago(d.GateAt, c.now()) + ": " + why
-			}
-			if !d.Configured {
-				why = "no longer in the configuration; " + why
-			}
-			t.Row(d.Name, d.Host, t.State(d.Gate), d.Pending, d.Held, d.Dead, terminal.Ago(d.OldestDue, c.now()), why)
+			t.Row(d.Name, d.Host, t.State(d.Gate), d.Pending, d.Held, d.Dead, terminal.Ago(d.OldestDue, c.now()), c.standing(d))
 		},
 	}
 	return l.write(c, ds)
+}
+
+// standing says why a destination is as it is.
+func (c *cli) standing(d api.Destination) string {
+	var parts []string
+	switch {
+	case d.RenamedTo != "":
+		parts = append(parts, "renamed to "+d.RenamedTo+"; lists and replays find these by the old name")
+	case !d.Configured:
+		parts = append(parts, "no longer in the configuration")
+	}
+	gate := d.GateReason
+	if d.GateBy != "" && d.Gate != "open" {
+		gate = strings.TrimSuffix("by "+d.GateBy+" "+terminal.Ago(d.GateAt, c.now())+": "+gate, ": ")
+	}
+	if gate != "" {
+		parts = append(parts, gate)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // gate makes the command that sets a destination's gate.

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/terminal"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 func (c *cli) replayCommand() *cobra.Command {
@@ -53,12 +57,33 @@ wrongly swallowed it.`,
 		}
 		if r.DryRun {
 			c.printf("%s would be replayed\n", terminal.Count(sum.Matched, "delivery"))
-			return nil
+			return leftOut(sum)
 		}
 		c.printf("%s replayed\n", terminal.Count(sum.Replayed, "delivery"))
-		return missed(len(r.IDs), sum.Replayed, "already waiting, or not known: see seawall deliveries show")
+		if err := leftOut(sum); err != nil {
+			return err
+		}
+		why := "already waiting, or not known: see seawall deliveries show"
+		if r.NewID {
+			why = "replayed under a new id before, or already waiting: see seawall events show ID, which lists all deliveries of its event"
+		}
+		return missed(len(r.IDs), sum.Replayed, why)
 	})
 	return cmd
+}
+
+// leftOut is an error if an order was for destinations that are gone.
+func leftOut(sum *api.ReplayResult) error {
+	if len(sum.LeftOut) == 0 {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(sum.LeftOut))
+	n := 0
+	for _, name := range names {
+		n += sum.LeftOut[name]
+	}
+	return seawall.Errorf(seawall.ErrConflict, "%s left out: no longer in the configuration: %s", terminal.Count(n, "delivery"), strings.Join(names, ", ")).
+		WithHint("add the destination again, or put renamed_from: %s on the one that takes its place, and reload", names[0])
 }
 
 // progress tells a person, on standard error, how far a long replay is.

@@ -41,7 +41,8 @@ func (s *server) registerDeliveries(doc huma.API) {
 	handle(s, doc, op("list-attempts", http.MethodGet, "/deliveries/{id}/attempts", tag, "The attempts of a delivery",
 		"First to last, with what was sent and what came back."), s.attempts)
 	handle(s, doc, op("replay-delivery", http.MethodPost, "/deliveries/{id}/replay", tag, "Send a finished delivery again",
-		"The same delivery under the same id. One that is already waiting is left as it is."), s.replayOne)
+		"The same delivery under the same id. One that is already waiting is left as it is. "+
+			"A conflict if its destination is no longer in the configuration."), s.replayOne)
 	handle(s, doc, op("cancel-delivery", http.MethodPost, "/deliveries/{id}/cancel", tag, "End an unfinished delivery", ""), s.cancelOne)
 	handle(s, doc, op("skip-delivery", http.MethodPost, "/deliveries/{id}/skip", tag, "Skip an unfinished delivery",
 		"Ends it as canceled with the reason \"skipped\", so that what waits behind it goes on."), s.skip)
@@ -117,6 +118,9 @@ func (s *server) replayOne(ctx context.Context, in *struct {
 		if next := successor(of, d.ID); next != nil {
 			return &answer[Delivery]{formDelivery(*next)}, nil
 		}
+	}
+	if err := s.reachable(d.Destination); err != nil {
+		return nil, err
 	}
 	o := how.options(s.Now())
 	ds, err := s.Store.Replay(ctx, []seawall.DeliveryID{d.ID}, o, s.action(ctx, "replay", d.ID.String(), how.detail()))

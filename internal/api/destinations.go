@@ -103,7 +103,11 @@ func (s *server) destinations(ctx context.Context) ([]Destination, error) {
 			}
 			i = len(out)
 			at[d.Destination] = i
-			out = append(out, Destination{Name: d.Destination, Gate: seawall.Open.String()})
+			left := Destination{Name: d.Destination, Gate: seawall.Open.String()}
+			if to := destinationOf(c, d.Destination); to != nil {
+				left.RenamedTo = to.Name
+			}
+			out = append(out, left)
 		}
 		out[i].Pending, out[i].Held, out[i].Dead, out[i].OldestDue = d.Pending, d.Held, d.Dead, d.OldestDue
 	}

@@ -41,6 +41,26 @@ type ReplayResult struct {
 	Matched  int    `json:"matched" doc:"Deliveries selected."`
 	Replayed int    `json:"replayed" doc:"Deliveries put back; 0 in a dry run. Those already waiting are left as they are."`
 	Next     string `json:"next" doc:"Not empty: there is more to do, repeat the request with this cursor."`
+
+	LeftOut map[string]int `json:"left_out,omitempty" doc:"Not among those matched: how many go to a destination that is no longer in the configuration, by its name. They would wait for ever."`
+}
+
+// leaveOut counts, by destination, more that were left out.
+func (r *ReplayResult) leaveOut(more map[string]int) {
+	for name, n := range more {
+		if r.LeftOut == nil {
+			r.LeftOut = map[string]int{}
+		}
+		r.LeftOut[name] += n
+	}
+}
+
+// Add adds what came of the next piece of the same order.
+func (r *ReplayResult) Add(part ReplayResult) {
+	r.Matched += part.Matched
+	r.Replayed += part.Replayed
+	r.Next = part.Next
+	r.leaveOut(part.LeftOut)
 }
 
 // CancelRequest ends unfinished deliveries: those of IDs, or those that Filter

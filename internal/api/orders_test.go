@@ -2,11 +2,13 @@ package api_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -109,7 +111,7 @@ func TestReplay_Many(t *testing.T) {
 
 	r, err := c.Replays(t.Context(), order, nil)
 	b.must(err)
-	if *r != (api.ReplayResult{DryRun: true, Matched: 1203}) {
+	if !reflect.DeepEqual(*r, api.ReplayResult{DryRun: true, Matched: 1203}) {
 		t.Errorf("dry run: %+v", r)
 	}
 	if n := b.count("dead"); n != 1203 {
@@ -118,12 +120,12 @@ func TestReplay_Many(t *testing.T) {
 	order.DryRun = false
 	r, err = c.Replays(t.Context(), order, nil)
 	b.must(err)
-	if *r != (api.ReplayResult{Matched: 1203, Replayed: 1203}) {
+	if !reflect.DeepEqual(*r, api.ReplayResult{Matched: 1203, Replayed: 1203}) {
 		t.Errorf("replay: %+v", r)
 	}
 	r, err = c.Replays(t.Context(), order, nil)
 	b.must(err)
-	if *r != (api.ReplayResult{}) {
+	if !reflect.DeepEqual(*r, api.ReplayResult{}) {
 		t.Errorf("repeated: %+v", r)
 	}
 	if n := b.count("pending"); n != 1204 {
@@ -156,6 +158,46 @@ func TestReplay_ByAnyField(t *testing.T) {
 		if r := post[api.CancelResult](b, "/api/v1/deliveries/cancel", api.CancelRequest{Filter: &f}); r.Canceled != 2 {
 			t.Errorf("cancel by %s: %+v", name, r)
 		}
+	}
+}
+
+// Nothing is put back for a destination that is gone: nobody would deliver it.
+func TestReplay_LeavesOutWhatNobodyWouldDeliver(t *testing.T) {
+	b := newBench(t)
+	ids := b.dead(3)
+	running := b.gateway.config.Destinations
+	b.gateway.config.Destinations = running[1:]
+	c := b.client("")
+	one := "/api/v1/deliveries/" + ids[0].String() + "/replay"
+	for _, body := range []string{"", `{"config":"original"}`, `{"new_id":true}`} {
+		p := b.refused(409, "POST", one, body)
+		if !strings.Contains(p.Detail, `"orders" is no longer in the configuration`) || !strings.Contains(p.Hint, "renamed_from: orders") {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+	b.refused(409, "POST", "/api/v1/replays", `{"filter":{"destination":"orders"}}`)
+	for _, dry := range []bool{true, false} {
+		for name, order := range map[string]api.ReplayRequest{
+			"ids": {IDs: []string{ids[0].String(), ids[1].String()}}, "filter": {Filter: &api.Filter{State: "dead"}},
+		} {
+			order.DryRun = dry
+			r, err := c.Replays(t.Context(), order, nil)
+			b.must(err)
+			want := map[string]int{"ids": 2, "filter": 3}[name]
+			if r.Matched != 0 || r.Replayed != 0 || r.LeftOut["orders"] != want {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	}
+	if n := b.count("dead"); n != 3 {
+		t.Fatalf("%d dead left", n)
+	}
+	b.gateway.config.Destinations = []*config.Destination{{Name: "shop", RenamedFrom: "orders"}}
+	if d := get[api.Destination](b, "/api/v1/destinations/orders"); d.RenamedTo != "shop" || d.Configured || d.Dead != 3 {
+		t.Errorf("%+v", d)
+	}
+	if r := post[api.ReplayResult](b, "/api/v1/replays", api.ReplayRequest{All: true}); r.Replayed != 3 || r.LeftOut != nil {
+		t.Errorf("renamed: %+v", r)
 	}
 }
 

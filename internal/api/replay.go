@@ -37,6 +37,11 @@ func (s *server) replayMany(ctx context.Context, in *struct{ Body ReplayRequest 
 		return nil, seawall.Errorf(seawall.ErrInvalid, "a delivery that is %s cannot be replayed: it has not ended", f.State).
 			WithHint("one of: delivered, dead, superseded, canceled")
 	}
+	if f.Destination != "" {
+		if err := s.reachable(f.Destination); err != nil {
+			return nil, err
+		}
+	}
 	if at.Due.Before(s.Now()) {
 		at.Due = s.Now()
 	}
@@ -88,6 +93,11 @@ func (p *replaying) chunk(ctx context.Context, ids []seawall.DeliveryID) (err er
 			return err
 		}
 	}
+	ids, gone, err := p.s.reach(ctx, ids)
+	if err != nil {
+		return err
+	}
+	p.out.leaveOut(gone)
 	p.out.Matched += len(ids)
 	if p.r.DryRun || len(ids) == 0 {
 		return nil

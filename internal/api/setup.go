@@ -7,6 +7,7 @@ type Destination struct {
 	Name        string    `json:"name"`
 	Host        string    `json:"host,omitempty" doc:"Host of its URL."`
 	Configured  bool      `json:"configured" doc:"False for one that has left the configuration but still has deliveries."`
+	RenamedTo   string    `json:"renamed_to,omitempty" doc:"Of one that left the configuration: the destination that answers for it, by its renamed_from."`
 	Gate        string    `json:"gate" doc:"open, paused (by a person) or disabled (it answered 410 Gone)."`
 	GateReason  string    `json:"gate_reason,omitempty"`
 	GateBy      string    `json:"gate_by,omitempty"`

@@ -58,9 +58,7 @@ func (c *Client) Replays(ctx context.Context, r api.ReplayRequest, progress func
 		if err := c.call(ctx, http.MethodPost, []string{"replays"}, nil, r, &part); err != nil {
 			return sum, err
 		}
-		sum.Matched += part.Matched
-		sum.Replayed += part.Replayed
-		sum.Next = part.Next
+		sum.Add(part)
 		if progress != nil {
 			progress(*sum)
 		}
