@@ -21,8 +21,9 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 .PHONY: build
-build: ## build bin/seawall
+build: ## build bin/seawall, and the example program bin/destination
 	$(BUILD) -o bin/seawall ./cmd/seawall
+	$(BUILD) -o bin/destination ./examples/destination/go
 
 .PHONY: run
 run: build ## start the gateway on the quickstart and show its first event

@@ -206,3 +206,24 @@ func TestDocsNameDependencies(t *testing.T) {
 		}
 	}
 }
+
+// Whoever begins has make: it fetches the Go release that is needed, which go
+// itself may be forbidden to do (GOTOOLCHAIN=local).
+func TestReadmeNeedsNoGoCommand(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`\bgo (run|build|test|install)\b.*`).Find(text); m != nil {
+		t.Errorf("README.md: %q: let make build it, and name what is in bin", m)
+	}
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range regexp.MustCompile(`bin/[a-z]+`).FindAllString(string(text), -1) {
+		if !strings.Contains(string(makefile), "-o "+program+" ") {
+			t.Errorf("README.md names %s, which make build does not make", program)
+		}
+	}
+}

@@ -1,7 +1,7 @@
 // Command destination is a consumer of Seawall's deliveries in plain Go: it
 // verifies each one, and makes its effect happen once however often it comes.
 //
-//	DESTINATION_SECRET=whsec_… go run ./examples/destination/go
+//	DESTINATION_SECRET=whsec_… bin/destination
 package main
 
 import (
