@@ -14,7 +14,7 @@ import (
 
 func (c *cli) deliveriesCommand() *cobra.Command {
 	return group("deliveries", "List, show, cancel and skip deliveries",
-		c.deliveriesList(), c.deliveriesShow(), c.deliveriesCancel(), c.deliveriesSkip(), c.deliveriesReplay())
+		c.deliveriesList(), c.deliveriesShow(), c.deliveriesCancel(), c.deliveriesSkip(), c.deliveriesReplay(), notYet("deliveries tail"))
 }
 
 // deliveryFilter is what selects deliveries.

@@ -65,7 +65,9 @@ func describe(out *bytes.Buffer, cmd *cobra.Command) {
 	fmt.Fprintf(out, "%s\n", text)
 	if cmd.HasSubCommands() {
 		for _, sub := range cmd.Commands() {
-			describe(out, sub)
+			if !sub.Hidden {
+				describe(out, sub)
+			}
 		}
 		return
 	}
@@ -107,6 +109,17 @@ func TestCommandsDescribeThemselves(t *testing.T) {
 	walk((&cli{}).root())
 }
 
+// Help lists what there is.
+func TestHelpHidesWhatIsNotThere(t *testing.T) {
+	for _, args := range []string{"--help", "deliveries --help"} {
+		var out bytes.Buffer
+		cli := &cli{in: strings.NewReader(""), out: &out, err: &out, env: func(string) string { return "" }, now: fixed, random: zeros{}, program: "seawall"}
+		if code := cli.run(context.Background(), strings.Fields(args)); code != exitDone || strings.Contains(out.String(), "Not in this") || !strings.Contains(out.String(), "Usage:") {
+			t.Errorf("seawall %s: exit %d\n%s", args, code, out.String())
+		}
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		args string
@@ -117,6 +130,9 @@ func TestExitCodes(t *testing.T) {
 		{"--help", exitDone, ""},
 		{"events --help", exitDone, ""},
 		{"nonsense", exitUsage, `error: unknown command "nonsense"`},
+		{"doctor", exitUsage, "error: seawall doctor is not in this version\nhint: seawall check"},
+		{"entities list --all", exitUsage, "error: seawall entities is not in this version"},
+		{"deliveries tail --help", exitUsage, "error: seawall deliveries tail is not in this version\nhint: seawall events tail"},
 		{"events", exitUsage, "error: seawall events needs a command\nhint: seawall events --help\n"},
 		{"events lst", exitUsage, "hint: did you mean seawall events list?"},
 		{"events list --nonsense", exitUsage, "error: unknown flag: --nonsense"},
