@@ -13,7 +13,6 @@ type report struct {
 	Connections int              `json:"connections"`
 	Concurrency int              `json:"concurrency"`
 	Span        string           `json:"span"`
-	Rate        float64          `json:"fixed_rate"`
 	Lines       []line           `json:"figures"`
 	Runs        map[string][]run `json:"runs"`
 }
@@ -62,8 +61,8 @@ func (r *report) passed() bool {
 
 func (r *report) print() {
 	n := max(len(r.Runs["baseline"]), len(r.Runs["seawall"]))
-	fmt.Printf("%d connections, 1 KiB bodies, %d deliveries in flight, %d runs of each in turn, %s a stretch, fixed rate %.0f/s\n",
-		r.Connections, r.Concurrency, n, r.Span, r.Rate)
+	fmt.Printf("%d connections, 1 KiB bodies, %d deliveries in flight, %d runs of each in turn, %s a stretch\n",
+		r.Connections, r.Concurrency, n, r.Span)
 	fmt.Printf("%d CPUs shared with the load generator and the sink, %s\n\n", r.CPUs, r.Go)
 	fmt.Printf("%-28s %12s %12s %7s  %-13s %s\n", "median", "baseline", "seawall", "ratio", "of pairs", "target")
 	for _, l := range r.Lines {
@@ -84,6 +83,21 @@ func (r *report) print() {
 		}
 		fmt.Printf("%-28s %12s %12s %7s  %-13s %s\n", title, number(l.Baseline, f.digit), number(l.Seawall, f.digit), number(l.Ratio, 2), spread, verdict)
 	}
+	if r.disturbed() {
+		fmt.Printf("\nOther processes took more than %d %% of the machine in some of the runs: measure again when it is quiet.\n", quiet)
+	}
+}
+
+// quiet is how much of the machine others may take before the figures are no
+// longer those of the two that are compared, in per cent.
+const quiet = 5
+
+func (r *report) disturbed() bool {
+	worst := 0.0
+	for _, rs := range r.Runs {
+		worst = max(worst, slices.Max(append(values(rs, "others"), 0)))
+	}
+	return worst > quiet
 }
 
 func number(v *float64, digits int) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
@@ -87,7 +88,7 @@ func (t *trial) measure(o options, rate float64) (run, error) {
 	if _, err := t.stretch(0, o.warm); err != nil {
 		return nil, err
 	}
-	before, err := t.cpu()
+	before, err := t.clock()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func (t *trial) measure(o options, rate float64) (run, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := t.cpu()
+	after, err := t.clock()
 	if err != nil {
 		return nil, err
 	}
@@ -104,9 +105,11 @@ func (t *trial) measure(o options, rate float64) (run, error) {
 	n := float64(len(full.Acked))
 	r["acked"] = n / full.Ended.Sub(full.Began).Seconds()
 	r["delivered"] = n / last.Sub(full.Began).Seconds()
-	r["cpu"] = float64((after - before).Microseconds()) / n
+	r["cpu"] = float64((after.server - before.server).Microseconds()) / n
+	r["others"] = others(before, after, runtime.NumCPU())
 
 	if rate > 0 {
+		r["rate"] = rate
 		half, err := t.stretch(rate, o.span)
 		if err != nil {
 			return nil, err

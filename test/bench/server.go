@@ -184,8 +184,7 @@ func (s *server) said() string {
 	return "it said: …" + string(text[max(0, len(text)-2000):])
 }
 
-// cpu is the processor time used so far, to 10 ms (proc(5), stat, fields 14
-// and 15; the kernel's clock tick is 100 Hz on every platform Go knows).
+// cpu is the processor time used so far (proc(5), stat, fields 14 and 15).
 func (s *server) cpu() (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
 	if err != nil {
@@ -198,7 +197,7 @@ func (s *server) cpu() (time.Duration, error) {
 	}
 	user, err1 := strconv.ParseInt(fields[11], 10, 64)
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
+	return time.Duration(user+system) * tick, errors.Join(err1, err2)
 }
 
 // peak is the most memory that was ever resident, in bytes.
