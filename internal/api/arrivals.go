@@ -56,7 +56,7 @@ func (s *server) listArrivals(ctx context.Context, in *ArrivalQuery) (*answer[Pa
 func (s *server) getArrival(ctx context.Context, in *ArrivalPath) (*answer[Arrival], error) {
 	a, err := s.Store.Arrival(ctx, in.ID)
 	if err != nil {
-		return nil, fmt.Errorf("arrival %d: %w", in.ID, err)
+		return nil, about("arrival", in.ID, err)
 	}
 	return &answer[Arrival]{formArrival(*a)}, nil
 }
@@ -64,7 +64,7 @@ func (s *server) getArrival(ctx context.Context, in *ArrivalPath) (*answer[Arriv
 func (s *server) capture(ctx context.Context, in *ArrivalPath) (*answer[Capture], error) {
 	a, err := s.Store.Arrival(ctx, in.ID)
 	if err != nil {
-		return nil, fmt.Errorf("arrival %d: %w", in.ID, err)
+		return nil, about("arrival", in.ID, err)
 	}
 	headers := a.Headers
 	if headers == nil {

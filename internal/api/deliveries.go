@@ -29,7 +29,7 @@ func (s *server) delivery(ctx context.Context, p DeliveryPath) (*seawall.Deliver
 	}
 	d, err := s.Store.Delivery(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("delivery %s: %w", id, err)
+		return nil, about("delivery", id, err)
 	}
 	return d, nil
 }
@@ -183,7 +183,7 @@ func (s *server) end(ctx context.Context, p DeliveryPath, what, reason, told str
 func (s *server) again(ctx context.Context, id seawall.DeliveryID) (*answer[Delivery], error) {
 	d, err := s.Store.Delivery(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("delivery %s: %w", id, err)
+		return nil, about("delivery", id, err)
 	}
 	return &answer[Delivery]{formDelivery(*d)}, nil
 }

@@ -95,7 +95,7 @@ func (s *server) eventBody(ctx context.Context, in *EventPath) (*download, error
 	}
 	ev, err := s.Store.Event(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("event %s: %w", id, err)
+		return nil, about("event", id, err)
 	}
 	return &download{Type: octets, Disposition: fmt.Sprintf("attachment; filename=%q", id.String()+".body"), Body: ev.Body}, nil
 }
@@ -112,7 +112,7 @@ func (s *server) plan(ctx context.Context, in *EventPath) (*answer[Planned], err
 	s.wake(added)
 	ev, err := s.Store.Event(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("event %s: %w", id, err)
+		return nil, about("event", id, err)
 	}
 	return &answer[Planned]{Planned{
 		Routing: ev.Routing.String(), Decisions: each(ev.Decisions, same), Added: each(added, formDelivery),
@@ -142,7 +142,7 @@ func (s *server) preview(ctx context.Context, in *struct {
 	}
 	ev, err := s.Store.Event(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("event %s: %w", id, err)
+		return nil, about("event", id, err)
 	}
 	var revision int64
 	if in.Body.Config == configOriginal {

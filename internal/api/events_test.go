@@ -127,9 +127,9 @@ func TestEvents_Story(t *testing.T) {
 		"conflict: arrived again",
 		"attempt: attempt 1, POST https://orders.internal/hooks: refused, HTTP 503 after 12ms, the server said no; gave up",
 		"attempt: attempt 3, POST https://orders.internal/hooks: ok, HTTP 200",
-		"action: local: replay, count 1, destination orders",
+		"action: sent again by local, in an order for this one only (destination orders), due 2026-05-01 12:",
 		"ended: delivered to orders after 3m2s",
-		"action: local: cancel, reason wrong address",
+		"action: canceled by local: wrong address",
 		"ended: canceled: by local: wrong address",
 	} {
 		if !strings.Contains(told, want) {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/seawall"
@@ -46,7 +45,7 @@ func (s *server) reach(ctx context.Context, ids []seawall.DeliveryID) (kept []se
 	for _, id := range ids {
 		d, err := s.Store.Delivery(ctx, id)
 		if err != nil {
-			return nil, nil, fmt.Errorf("replay %s: %w", id, err)
+			return nil, nil, about("delivery", id, err)
 		}
 		if destinationOf(c, d.Destination) != nil {
 			kept = append(kept, id)

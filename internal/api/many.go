@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"strconv"
@@ -111,7 +110,7 @@ func (s *server) inState(ctx context.Context, ids []seawall.DeliveryID, final bo
 	for _, id := range ids {
 		d, err := s.Store.Delivery(ctx, id)
 		if err != nil {
-			return nil, fmt.Errorf("delivery %s: %w", id, err)
+			return nil, about("delivery", id, err)
 		}
 		if d.State.Final() == final {
 			out = append(out, id)

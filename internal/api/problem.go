@@ -87,6 +87,15 @@ func (s *server) problem(ctx context.Context, err error) *Problem {
 	return p
 }
 
+// about says what an error is about, unless it does so itself: "no event evt_…"
+// need not be told that it is about that event.
+func about(what string, id any, err error) error {
+	if errors.Is(err, seawall.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("%s %v: %w", what, id, err)
+}
+
 // Error, GetStatus, GetHeaders and ContentType are what huma asks of an error.
 func (p *Problem) Error() string { return p.Detail }
 

@@ -24,7 +24,7 @@ func (s *server) story(ctx context.Context, in *EventPath) (*answer[Story], erro
 	}
 	ev, err := s.Store.Event(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("event %s: %w", id, err)
+		return nil, about("event", id, err)
 	}
 	out := Story{Event: formEvent(*ev)}
 	if out.Duplicates, out.Conflicts, err = s.Store.Arrived(ctx, id); err != nil {

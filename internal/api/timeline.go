@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,22 +54,30 @@ func beginning(e *Event) []Incident {
 	}
 	out = append(out, Incident{At: at, Kind: "identified", Text: identity(e)})
 	for _, d := range e.Decisions {
-		in := Incident{At: at, Kind: "decision", Text: fmt.Sprintf("route %s does not match", d.Route), Bad: d.Error}
-		switch {
-		case d.Error:
-			in.Text = fmt.Sprintf("route %s could not decide", d.Route)
-		case d.Matched:
-			in.Text = fmt.Sprintf("route %s matches", d.Route)
-		}
-		if d.Why != "" {
-			in.Text += ": " + d.Why
-		}
-		out = append(out, in)
+		out = append(out, Incident{At: at, Kind: "decision", Text: WordDecision(d), Route: d.Route, Bad: d.Error})
 	}
 	if e.Routing == seawall.Unmatched.String() {
 		out = append(out, Incident{At: at, Kind: "decision", Text: "no route wants it: it is kept, and goes nowhere", Bad: true})
 	}
 	return out
+}
+
+// WordDecision words what a route decided; or, where it is no route's, what went
+// wrong before any was asked.
+func WordDecision(d seawall.Decision) string {
+	text := "does not match"
+	switch {
+	case d.Route == "":
+		return d.Why
+	case d.Error:
+		text = "could not decide"
+	case d.Matched:
+		text = "matches"
+	}
+	if d.Why != "" {
+		text += ": " + d.Why
+	}
+	return "route " + d.Route + " " + text
 }
 
 func identity(e *Event) string {
@@ -129,27 +136,31 @@ func wordAttempt(d *Traced, t *Attempt) string {
 	if t.Request.Method == "" { // it was never shaped
 		text = fmt.Sprintf("attempt %d to %s: %s", t.N, d.Destination, t.Outcome)
 	}
+	why := t.Error
 	if t.Response != nil {
-		text += fmt.Sprintf(", HTTP %d", t.Response.Status)
+		status := fmt.Sprintf("HTTP %d", t.Response.Status)
+		if strings.HasPrefix(why, status) {
+			status, why = why, ""
+		}
+		text += ", " + status
 	}
 	text += fmt.Sprintf(" after %s", brief(time.Duration(t.TookMS*float64(time.Millisecond))))
-	if t.Error != "" {
-		text += ", " + t.Error
+	if why != "" {
+		text += ", " + why
 	}
-	if t.Next != "" {
-		text += "; " + t.Next
+	if next := t.Decided(); next != "" {
+		text += "; " + next
 	}
 	return text
 }
 
-func wordAction(a Action) string {
-	text := a.By + ": " + a.What
-	for _, key := range slices.Sorted(maps.Keys(a.Detail)) {
-		if v := a.Detail[key]; v != "" {
-			text += ", " + key + " " + v
-		}
+// Decided is what was decided after the attempt, without the error that was the
+// reason.
+func (t *Attempt) Decided() string {
+	if t.Error == "" {
+		return t.Next
 	}
-	return text
+	return strings.TrimSuffix(t.Next, ": "+t.Error)
 }
 
 // deliveryOf names the delivery that an action was done to, if it was one.

@@ -72,6 +72,7 @@ type Incident struct {
 	Text     string    `json:"text" doc:"What happened, in plain words."`
 	Delivery string    `json:"delivery,omitempty"`
 	Attempt  int       `json:"attempt,omitempty"`
+	Route    string    `json:"route,omitempty" doc:"Of a decision: whose it is."`
 	Bad      bool      `json:"bad,omitempty" doc:"Something went wrong."`
 }
 
