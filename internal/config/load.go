@@ -13,7 +13,7 @@ type Options struct {
 	Getenv   func(name string) (string, bool)  // default os.LookupEnv
 	Environ  func() []string                   // names and values, to warn of SEAWALL_ variables that there are not; default os.Environ
 	ReadFile func(path string) ([]byte, error) // default os.ReadFile
-	Dir      string                            // what file: paths are relative to; default the file's own
+	Dir      string                            // what file: paths and the store are relative to; default the file's own
 	Now      func() time.Time                  // to warn of secrets whose time is over; default time.Now
 	Known    []string                          // SEAWALL_ variables that are not the configuration's
 }

@@ -176,7 +176,7 @@ func TestEmptyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Node{Store: "sqlite:seawall.db", Listen: ":8080", Admin: "127.0.0.1:8081", Log: "info"}
+	want := Node{Store: "sqlite:/conf/seawall.db", Listen: ":8080", Admin: "127.0.0.1:8081", Log: "info"}
 	if c.Node != want || c.Limits != (Limits{5 * mib, 512 * mib, 1024}) || c.Retention != (Retention{30 * day, 90 * day, 30 * day}) || c.PublicURL != nil {
 		t.Errorf("%+v %+v %+v", c.Node, c.Limits, c.Retention)
 	}
@@ -294,6 +294,41 @@ routes: [{ from: a, to: b }]`), "x", opt)
 	want := "x:3:63: destinations.b.sign.secrets[1]: its time ended 2026-12-01T00:00:00Z: it is not used any more"
 	if got := strings.Join(c.Warnings, "\n"); got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// A store lies beside its configuration, wherever the gateway is started.
+func TestStoreIsRelativeToTheFile(t *testing.T) {
+	for _, c := range []struct{ path, dir, file, env, want string }{
+		{"gateway/seawall.yaml", "", "store: sqlite:x.db", "", "sqlite:gateway/x.db"},
+		{"gateway/seawall.yaml", "", "listen: ':1'", "", "sqlite:gateway/seawall.db"},
+		{"seawall.yaml", "", "store: sqlite:x.db", "", "sqlite:x.db"},
+		{"/etc/s.yaml", "", "store: sqlite:../x.db", "", "sqlite:/x.db"},
+		{"/etc/s.yaml", "/conf", "store: sqlite:x.db", "", "sqlite:/conf/x.db"},
+		{"/etc/s.yaml", "", "store: sqlite:/var/x.db", "", "sqlite:/var/x.db"},
+		{"/etc/s.yaml", "", "store: sqlite:x.db", "sqlite:y.db", "sqlite:y.db"},
+	} {
+		opt := Options{
+			Dir:      c.dir,
+			ReadFile: func(string) ([]byte, error) { return []byte(c.file), nil },
+			Getenv:   func(name string) (string, bool) { return c.env, name == "SEAWALL_STORE" },
+		}
+		whole, err := Load(c.path, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		node, err := LoadNode(c.path, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole.Node.Store != c.want || node.Store != c.want {
+			t.Errorf("%s with %q, %q: %s and %s, want %s", c.path, c.file, c.env, whole.Node.Store, node.Store, c.want)
+		}
+	}
+	// Without a folder it is the working directory.
+	c, err := Parse([]byte("store: sqlite:x.db"), "x", Options{})
+	if err != nil || c.Node.Store != "sqlite:x.db" {
+		t.Error(c, err)
 	}
 }
 

@@ -1,5 +1,7 @@
 package config
 
+import "path/filepath"
+
 // LoadNode reads only what belongs to the process, for commands that look for a
 // running gateway or its store: they need neither its secrets nor that the rest
 // of the file is valid. The error is as [Load]'s.
@@ -8,6 +10,9 @@ func LoadNode(path string, opt Options) (Node, error) {
 	text, err := opt.ReadFile(path)
 	if err != nil {
 		return Node{}, err
+	}
+	if opt.Dir == "" {
+		opt.Dir = filepath.Dir(path)
 	}
 	r := newReader(path, opt)
 	root := r.parse(text)

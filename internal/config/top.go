@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -51,6 +52,9 @@ func (r *reader) node(o *object) Node {
 		Format: log.set("format").oneOf("", "text", "json"),
 	}
 	scheme, path, _ := strings.Cut(n.Store, ":")
+	if o.set("store").env == "" && scheme == "sqlite" && path != "" && !filepath.IsAbs(path) {
+		n.Store = "sqlite:" + filepath.Join(o.r.opt.Dir, path) // what a person sets in the environment is relative to where they are
+	}
 	switch {
 	case strings.HasPrefix(scheme, "postgres"):
 		o.set("store").fail("write sqlite:PATH", "PostgreSQL is not in this version")
