@@ -107,7 +107,7 @@ func (s *server) plan(ctx context.Context, in *EventPath) (*answer[Planned], err
 	}
 	added, err := s.Gateway.Replan(ctx, id, s.action(ctx, "plan", id.String(), nil))
 	if err != nil {
-		return nil, fmt.Errorf("plan %s: %w", id, err)
+		return nil, about("plan", id, err)
 	}
 	s.wake(added)
 	ev, err := s.Store.Event(ctx, id)

@@ -63,8 +63,27 @@ func (s *server) story(ctx context.Context, in *EventPath) (*answer[Story], erro
 	}
 	out.Actions = append(out.Actions, many...)
 	slices.SortFunc(out.Actions, func(a, b Action) int { return cmp.Compare(a.ID, b.ID) })
-	out.Timeline = timeline(&out, s.Now())
+	closed, err := s.closed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Timeline = timeline(&out, closed, s.Now())
 	return &answer[Story]{out}, nil
+}
+
+// closed says of each destination whose queue stands still: paused or disabled.
+func (s *server) closed(ctx context.Context) (map[string]string, error) {
+	gates, err := s.Store.Gates(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("gates: %w", err)
+	}
+	out := map[string]string{}
+	for _, g := range gates {
+		if g.Gate != seawall.Open {
+			out[g.Destination] = g.Gate.String()
+		}
+	}
+	return out, nil
 }
 
 // leaveOut drops the bodies of an attempt that are more than room, and tells

@@ -12,7 +12,7 @@ import (
 
 // timeline tells the story in lines, oldest first. It is the one place that
 // words it: command line and console show it as it is.
-func timeline(s *Story, now time.Time) []Incident {
+func timeline(s *Story, closed map[string]string, now time.Time) []Incident {
 	out := beginning(&s.Event)
 	for i, a := range s.Arrivals {
 		in := Incident{At: a.At, Kind: a.Verdict, Text: "arrived again from " + a.Remote}
@@ -26,7 +26,7 @@ func timeline(s *Story, now time.Time) []Incident {
 		out = append(out, in)
 	}
 	for _, d := range s.Deliveries {
-		out = append(out, lifeOf(&d, now)...)
+		out = append(out, lifeOf(&d, closed[d.Destination], now)...)
 	}
 	for _, a := range s.Actions {
 		out = append(out, Incident{At: a.At, Kind: "action", Text: wordAction(a), Delivery: deliveryOf(a)})
@@ -102,8 +102,9 @@ func identity(e *Event) string {
 	return strings.Join(parts, ", ")
 }
 
-// lifeOf is a delivery from its plan to where it stands.
-func lifeOf(d *Traced, now time.Time) []Incident {
+// lifeOf is a delivery from its plan to where it stands; gate is that of its
+// destination, "" if open.
+func lifeOf(d *Traced, gate string, now time.Time) []Incident {
 	out := []Incident{{At: d.Created, Kind: "planned", Delivery: d.ID,
 		Text: fmt.Sprintf("to %s over route %s, revision %d", d.Destination, d.Route, d.Revision)}}
 	for _, t := range d.Tries {
@@ -123,9 +124,14 @@ func lifeOf(d *Traced, now time.Time) []Incident {
 	case "superseded", "canceled":
 	default: // it has not ended
 		end.Kind, end.At = "waiting", now
-		if d.Due.After(now) {
-			end.At = d.Due
-			end.Text = "due" + reason
+		switch {
+		case d.State != "pending" || d.Due.IsZero():
+		case d.Due.After(now):
+			end.At, end.Text = d.Due, "due"+reason
+		case gate != "":
+			end.Text = fmt.Sprintf("due since %s, and %s is %s%s", clock(d.Due), d.Destination, gate, reason)
+		default:
+			end.Text = fmt.Sprintf("due since %s; being tried or waiting for a free slot%s", clock(d.Due), reason)
 		}
 	}
 	return append(out, end)

@@ -51,9 +51,9 @@ func wordAction(a Action) string {
 		text += ", at " + v
 	}
 	if from, to := take(detailFrom), take(detailTo); from != "" {
-		text += ", due " + clock(from)
-		if to != "" && clock(to) != clock(from) {
-			text += " to " + clock(to)
+		text += ", due " + spoken(from)
+		if to != "" && spoken(to) != spoken(from) {
+			text += " to " + spoken(to)
 		}
 	}
 	reason := take("reason")
@@ -66,11 +66,14 @@ func wordAction(a Action) string {
 	return text
 }
 
-// clock is the time that an action's detail names, as people read it.
-func clock(v string) string {
+// spoken is a time in an action's detail as people read it.
+func spoken(v string) string {
 	t, err := time.Parse(time.RFC3339Nano, v)
 	if err != nil {
 		return v
 	}
-	return t.UTC().Format("2006-01-02 15:04:05Z")
+	return clock(t)
 }
+
+// clock is a time as people read it.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }

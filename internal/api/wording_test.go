@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -67,5 +68,23 @@ func TestAboutSaysThingsOnce(t *testing.T) {
 	}
 	if err := about("event", "evt_1", errors.New("disk full")); err.Error() != "event evt_1: disk full" {
 		t.Error(err)
+	}
+}
+
+func TestWaitingSaysForWhat(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		due  time.Time
+		gate string
+		want string
+	}{
+		{now.Add(time.Minute), "", "due: HTTP 503"},
+		{now.Add(-time.Minute), "", "due since 2026-05-01 11:59:00Z; being tried or waiting for a free slot: HTTP 503"},
+		{now.Add(-time.Minute), "paused", "due since 2026-05-01 11:59:00Z, and orders is paused: HTTP 503"},
+	} {
+		life := lifeOf(&Traced{Delivery: Delivery{Destination: "orders", State: "pending", Reason: "HTTP 503", Due: c.due}}, c.gate, now)
+		if got := life[len(life)-1]; got.Kind != "waiting" || got.Text != c.want {
+			t.Errorf("%+v, want %q", got, c.want)
+		}
 	}
 }
