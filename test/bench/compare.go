@@ -85,11 +85,10 @@ func compare(o options, dir string) (*report, error) {
 		Connections: o.conns, Concurrency: o.workers, Span: o.span.String(),
 		CPUs: runtime.NumCPU(), Go: runtime.Version(), Runs: map[string][]run{},
 	}
-	spare := o.runs // runs that may be repeated because others were in the way
 	for i := range o.runs {
 		for _, c := range both {
 			r, err := measure(o, c, filepath.Join(dir, fmt.Sprintf("%s-%d", c.name, i)), o.rate)
-			for ; err == nil && r["others"] > quiet && spare > 0; spare-- {
+			if err == nil && r["others"] > quiet {
 				progress("run %d, %-8s  others took %.0f %% of the machine: once more", i+1, c.name, r["others"])
 				var again run
 				again, err = measure(o, c, filepath.Join(dir, fmt.Sprintf("%s-%d", c.name, i)), o.rate)

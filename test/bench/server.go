@@ -60,7 +60,7 @@ func contenders(o options, dir string) ([]contender, error) {
 				return nil, err
 			}
 			file := filepath.Join(dir, "seawall.yaml")
-			text := fmt.Sprintf(gatewayConfig, filepath.Join(dir, "seawall.db"), listen, admin, sink, o.workers)
+			text := fmt.Sprintf(gatewayConfig, listen, admin, sink, o.workers)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				return nil, err
 			}
@@ -74,7 +74,7 @@ func contenders(o options, dir string) ([]contender, error) {
 // Nothing is switched off: every commit is synced, every event verified,
 // deduplicated, kept, and signed on its way out. These are the defaults, but
 // for the concurrency, which is the baseline's.
-const gatewayConfig = `store: "sqlite:%s"
+const gatewayConfig = `store: sqlite:seawall.db
 listen: "%s"
 admin: { listen: "%s" }
 egress: { allow: ["127.0.0.0/8"] }
