@@ -49,8 +49,13 @@ func (c *cli) arrivalListing() listing[api.Arrival] {
 		heads: []string{"arrival", "at", "source", "verdict", "answered", "from", "why"},
 		row: func(t *terminal.Table, a api.Arrival) {
 			why := a.Event
-			if a.Reason != "" {
+			switch {
+			case a.Reason != "":
 				why = a.Reason + ": " + a.Detail
+			case a.Verdict == "conflict":
+				why = "same id, other body than " + a.Event
+			case a.Verdict == "duplicate":
+				why = "repeats " + a.Event
 			}
 			t.Row(strconv.FormatInt(a.ID, 10), c.moment(a.At), a.Source, t.State(a.Verdict), a.Status, a.Remote, terminal.Clip(why, 120))
 		},

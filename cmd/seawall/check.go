@@ -32,6 +32,7 @@ a stored one, by its id; or a file: a captured request, or a plain payload with
 	cmd.Flags().StringVar(&t.route, "route", "", "this `route` only")
 	cmd.Flags().StringVar(&t.source, "source", "", "of a file: the `source` that it would come to")
 	cmd.Flags().StringVar(&t.kind, "type", "", "of a plain payload: the `type` of the event")
+	cmd.Flags().BoolVar(&t.all, "all", false, "with --event: name each route that is for other types, in place of their number")
 	cmd.RunE = c.does(func(ctx context.Context, _ []string) error {
 		if t.event == "" && (t.route != "" || t.source != "" || t.kind != "") {
 			return usagef("--route, --source and --type go with --event")

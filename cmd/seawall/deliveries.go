@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -92,8 +93,8 @@ func (c *cli) deliveryListing() listing[api.Delivery] {
 		heads: []string{"delivery", "created", "source", "type", "destination", "state", "tries", "why"},
 		row: func(t *terminal.Table, d api.Delivery) {
 			why := d.Reason
-			if d.State == "pending" && d.Due.After(c.now()) {
-				why = fmt.Sprintf("due %s; %s", terminal.Ago(d.Due, c.now()), why)
+			if d.State == "pending" && !d.Due.IsZero() {
+				why = strings.TrimSuffix(fmt.Sprintf("due %s; %s", terminal.Ago(d.Due, c.now()), why), "; ")
 			}
 			t.Row(d.ID, c.moment(d.Created), d.Source, terminal.Clip(d.Type, 32), d.Destination, t.State(d.State), d.Attempts, terminal.Clip(why, 80))
 		},
@@ -123,6 +124,9 @@ func (c *cli) deliveriesShow() *cobra.Command {
 		}
 		if c.json {
 			return writeJSON(c.out, d)
+		}
+		if o.Gates, err = gates(ctx, g); err != nil {
+			return err
 		}
 		o.Now, o.Style, o.Program, o.Flags = c.now(), c.style(), c.program, c.flags()
 		return story.WriteDelivery(c.out, d, o)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -79,6 +80,7 @@ people did, where it stands, and what to do next. ID may also be a delivery's.`,
 	}
 	cmd.Flags().BoolVar(&o.Bodies, "bodies", false, "with whole bodies, as far as they are kept")
 	cmd.Flags().BoolVar(&o.Headers, "headers", false, "with all headers")
+	cmd.Flags().BoolVar(&o.All, "all", false, "with each route that is for other types, in place of their number")
 	cmd.RunE = c.does(func(ctx context.Context, args []string) error {
 		id, err := eventID(args[0])
 		if err != nil {
@@ -111,16 +113,24 @@ func (c *cli) tell(ctx context.Context, g *client.Client, id string, o story.Opt
 	if c.json {
 		return writeJSON(c.out, s)
 	}
-	gates, err := g.Destinations(ctx)
-	if err != nil {
+	if o.Gates, err = gates(ctx, g); err != nil {
 		return err
-	}
-	o.Gates = map[string]api.Destination{}
-	for _, d := range gates {
-		o.Gates[d.Name] = d
 	}
 	o.Now, o.Style, o.Program, o.Flags = c.now(), c.style(), c.program, c.flags()
 	return story.Write(c.out, s, o)
+}
+
+// gates are the destinations by name, for what they say about theirs.
+func gates(ctx context.Context, g *client.Client) (map[string]api.Destination, error) {
+	ds, err := g.Destinations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]api.Destination{}
+	for _, d := range ds {
+		out[d.Name] = d
+	}
+	return out, nil
 }
 
 func (c *cli) eventsTail() *cobra.Command {
@@ -158,7 +168,8 @@ func (c *cli) eventsTail() *cobra.Command {
 }
 
 func (c *cli) eventsReplan() *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	cmd := &cobra.Command{
 		Use: "replan ID", Short: "Plan an event again, by the running configuration",
 		Long: `Plan an event again, by the running configuration: for one that matched no route,
 or whose filter failed, once that is corrected. Routes that already have a
@@ -180,8 +191,14 @@ delivery of it are left out.`,
 			if c.json {
 				return writeJSON(c.out, p)
 			}
+			other := story.OtherTypes(p.Decisions)
 			for _, d := range p.Decisions {
-				c.printf("route %s: %s\n", d.Route, decision(d))
+				if all || !slices.Contains(other, d.Route) {
+					c.printf("%s\n", terminal.Clean(api.WordDecision(d)))
+				}
+			}
+			if other != nil && !all {
+				c.printf("%s\n", terminal.Clean(story.NoMatchByType(other, "--all names them")))
 			}
 			for _, d := range p.Added {
 				c.printf("%s to %s\n", d.ID, d.Destination)
@@ -190,19 +207,6 @@ delivery of it are left out.`,
 			return nil
 		}),
 	}
-}
-
-// decision words what a route decided.
-func decision(d seawall.Decision) string {
-	text := "does not match"
-	switch {
-	case d.Error:
-		text = "could not decide"
-	case d.Matched:
-		text = "matches"
-	}
-	if d.Why != "" {
-		text += ": " + terminal.Clean(d.Why)
-	}
-	return text
+	cmd.Flags().BoolVar(&all, "all", false, "name each route that is for other types, in place of their number")
+	return cmd
 }

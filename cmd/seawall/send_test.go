@@ -103,3 +103,11 @@ func TestWhenATokenEnds(t *testing.T) {
 		}
 	}
 }
+
+func TestSignedNamesWhatIsSent(t *testing.T) {
+	for kind, want := range map[string]string{"push": "a signed github push", "": "a signed github webhook"} {
+		if got := signed(&config.Source{Kind: "github"}, kind); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

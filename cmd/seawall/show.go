@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -127,7 +128,13 @@ func (d *demo) post(ctx context.Context, src *config.Source, kind string) (strin
 	if err != nil {
 		return "", err
 	}
-	return d.postAs(ctx, req, strings.TrimSpace("a signed "+src.Kind+" "+kind))
+	return d.postAs(ctx, req, signed(src, kind))
+}
+
+// signed names a sample: "a signed github push", or "a signed hmac webhook" of no
+// type.
+func signed(src *config.Source, kind string) string {
+	return "a signed " + src.Kind + " " + cmp.Or(kind, "webhook")
 }
 
 // postAs sends a request. What comes of it is told after it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -58,14 +59,14 @@ func (d *demo) duplicate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	event, err := d.postAs(ctx, req, "a signed "+kind)
+	event, err := d.postAs(ctx, req, signed(source, kind))
 	if err != nil {
 		return err
 	}
 	if _, err := d.settled(ctx, event); err != nil {
 		return err
 	}
-	if _, err := d.postAs(ctx, req, "the same "+kind); err != nil {
+	if _, err := d.postAs(ctx, req, "the same "+cmp.Or(kind, "webhook")); err != nil {
 		return err
 	}
 	s, err := d.api.Story(ctx, event)

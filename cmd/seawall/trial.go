@@ -14,12 +14,16 @@ import (
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/shape"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/story"
 	"github.com/seawall-dev/seawall/internal/terminal"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
 // trial is a run of the routes on one event, without sending.
-type trial struct{ event, route, source, kind string }
+type trial struct {
+	event, route, source, kind string
+	all                        bool // routes that are for other types too
+}
 
 // outcome is what one route would do.
 type outcome struct {
@@ -29,6 +33,7 @@ type outcome struct {
 	Error   string           `json:"error,omitempty"` // the request could not be made
 	Request *seawall.Request `json:"request,omitempty"`
 	body    []byte           // as it would be sent
+	decided seawall.Decision
 }
 
 func (c *cli) try(ctx context.Context, cfg *config.Config, t trial) error {
@@ -49,7 +54,7 @@ func (c *cli) try(ctx context.Context, cfg *config.Config, t trial) error {
 			}
 			continue
 		}
-		c.showTrial(ev, outs)
+		c.showTrial(ev, outs, t.all)
 	}
 	return nil
 }
@@ -63,7 +68,7 @@ func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Even
 		if route != "" && d.Route != route {
 			continue
 		}
-		out := outcome{Route: d.Route, Matched: d.Matched, Why: decision(d)}
+		out := outcome{Route: d.Route, Matched: d.Matched, Why: reasoned(d), decided: d}
 		at := slices.IndexFunc(ds, func(x seawall.Delivery) bool { return x.Route == d.Route })
 		if d.Matched && at >= 0 {
 			sent, shown, err := shaper.Shape(ctx, &ds[at], ev, c.now())
@@ -78,13 +83,24 @@ func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Even
 	return outs
 }
 
-func (c *cli) showTrial(ev *seawall.Event, outs []outcome) {
+func (c *cli) showTrial(ev *seawall.Event, outs []outcome, all bool) {
 	c.printf("%s %s, %s\n", terminal.Clean(ev.Source), terminal.Clean(ev.Type), terminal.Bytes(int64(len(ev.Body))))
 	if len(outs) == 0 {
 		c.printf("no route takes events of %s\n", ev.Source)
 	}
+	var other []string
+	if !all {
+		decisions := make([]seawall.Decision, len(outs))
+		for i, o := range outs {
+			decisions[i] = o.decided
+		}
+		other = story.OtherTypes(decisions)
+	}
 	for _, o := range outs {
-		c.printf("\n%s: %s\n", c.style().Bold("route "+o.Route), o.Why)
+		if slices.Contains(other, o.Route) {
+			continue
+		}
+		c.printf("\n%s: %s\n", c.style().Bold("route "+o.Route), terminal.Clean(o.Why))
 		if o.Error != "" {
 			c.printf("  %s %s\n", c.style().Bad("cannot be sent:"), terminal.Clean(o.Error))
 		}
@@ -102,6 +118,14 @@ func (c *cli) showTrial(ev *seawall.Event, outs []outcome) {
 			c.printf("  %s\n", line)
 		}
 	}
+	if other != nil {
+		c.printf("\n%s\n", terminal.Clean(story.NoMatchByType(other, "--all names them")))
+	}
+}
+
+// reasoned is what a route decided, without its name.
+func reasoned(d seawall.Decision) string {
+	return strings.TrimPrefix(api.WordDecision(d), "route "+d.Route+" ")
 }
 
 // eventsOf finds the events to try: a stored one, or those in a file.

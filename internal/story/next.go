@@ -23,6 +23,8 @@ func (t *teller) deliveries() {
 			why = "after " + terminal.Length(d.Finished.Sub(d.Created))
 		case d.State == "pending" && d.Due.After(t.Now):
 			why = strings.TrimPrefix(why+", next try "+terminal.Ago(d.Due, t.Now), ", ")
+		case d.State == "pending" && !d.Due.IsZero():
+			why = strings.TrimSuffix(t.overdue(&d.Delivery)+"; "+why, "; ")
 		}
 		tab.Row(fmt.Sprint(i+1), d.ID, d.Destination, tab.State(d.State), d.Attempts, terminal.Clip(why, 100))
 	}
@@ -31,6 +33,14 @@ func (t *teller) deliveries() {
 	for l := range strings.Lines(out.String()) {
 		fmt.Fprint(t.out, "  "+l)
 	}
+}
+
+// overdue says what a delivery that is due waits for.
+func (t *teller) overdue(d *api.Delivery) string {
+	if g := t.Gates[d.Destination]; g.Gate == "paused" || g.Gate == "disabled" {
+		return "due since " + terminal.When(d.Due, t.Now) + ", and " + d.Destination + " is " + g.Gate
+	}
+	return "due since " + terminal.When(d.Due, t.Now) + "; being tried or waiting for a free slot"
 }
 
 // next says what there is to do, if anything.
@@ -83,7 +93,7 @@ func (t *teller) advise(d *api.Traced, add func(why, command string)) {
 			}
 			add(why+", and the delivery waits: ", "destinations resume "+d.Destination)
 		default:
-			if d.Attempts > 0 {
+			if d.Attempts > 0 && d.Due.After(t.Now) {
 				add(fmt.Sprintf("%s is tried again %s by itself; to stop that: ", name, terminal.Ago(d.Due, t.Now)),
 					"deliveries cancel "+d.ID)
 			}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/api"
@@ -26,6 +27,8 @@ func WriteDelivery(w io.Writer, d *api.Traced, o Options) error {
 	switch {
 	case !d.Finished.IsZero():
 		t.fact("ended", terminal.When(d.Finished, t.Now))
+	case d.State == "pending" && !d.Due.IsZero() && !d.Due.After(t.Now):
+		t.fact("waiting", t.overdue(&d.Delivery))
 	case !d.Due.IsZero():
 		t.fact("due", terminal.When(d.Due, t.Now))
 	}
@@ -36,11 +39,18 @@ func WriteDelivery(w io.Writer, d *api.Traced, o Options) error {
 		a := &d.Tries[i]
 		t.line("  %d  %s  %s after %s", a.N, terminal.When(a.At, t.Now), t.Style.State(a.Outcome),
 			terminal.Length(time.Duration(a.TookMS*float64(time.Millisecond))))
-		for _, text := range []string{a.Error, a.Next} {
-			if text != "" {
-				t.line("%s%s", underN, terminal.Clean(text))
-			}
+		text := a.Error
+		if next := a.Decided(); next != "" {
+			text = strings.TrimPrefix(text+"; "+next, "; ")
 		}
+		if text != "" {
+			t.line("%s%s", underN, terminal.Clean(text))
+		}
+		made := fmt.Sprintf("by revision %d", a.Revision)
+		if a.Request.Method != "" {
+			made = a.Request.Method + " " + a.Request.URL + ", " + made
+		}
+		t.line("%s%s", underN, terminal.Clean(made))
 		t.exchange(a, underN)
 	}
 	t.Deliveries = []api.Traced{*d}

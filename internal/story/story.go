@@ -23,6 +23,7 @@ type Options struct {
 	Style   terminal.Style
 	Headers bool                       // with all headers
 	Bodies  bool                       // with whole bodies, as far as they are kept; else their beginning
+	All     bool                       // with each route that is for other types, in place of their number
 	Program string                     // how this program is called in commands that are shown; "": seawall
 	Flags   string                     // put behind every command that is shown, for example "--config my.yaml"
 	Gates   map[string]api.Destination // by name: who paused what; may be nil
@@ -136,7 +137,7 @@ func (t *teller) request() {
 func (t *teller) timeline() {
 	t.heading("What happened")
 	day := ""
-	for _, in := range t.Timeline {
+	for _, in := range t.shorter(t.Timeline) {
 		at := in.At.UTC()
 		if d := at.Format("2006-01-02"); d != day {
 			day = d

@@ -177,3 +177,63 @@ func TestStoryColoursOnlyWhenAsked(t *testing.T) {
 		t.Error("no colours when asked")
 	}
 }
+
+func TestDeliverySaysWhatWasTried(t *testing.T) {
+	d := &sample().Deliveries[0]
+	d.Route, d.Revision = "r1", 3
+	for i := range d.Tries {
+		d.Tries[i].Revision = int64(3 + i)
+		d.Tries[i].Error, d.Tries[i].Next = "HTTP 503 Service Unavailable", "retry 1 of 10 in 5s: HTTP 503 Service Unavailable"
+	}
+	tell := func(o Options) string {
+		var out bytes.Buffer
+		o.Now = at(time.Minute)
+		if err := WriteDelivery(&out, d, o); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	for _, want := range []string{
+		"HTTP 503 Service Unavailable; retry 1 of 10 in 5s\n",
+		d.Tries[0].Request.Method + " " + d.Tries[0].Request.URL + ", by revision 3\n", ", by revision 4\n",
+	} {
+		if got := tell(Options{}); !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	d.State, d.Due, d.Finished = "pending", at(30*time.Second), time.Time{}
+	if got := tell(Options{}); !strings.Contains(got, "(30s ago); being tried or waiting for a free slot") {
+		t.Errorf("due:\n%s", got)
+	}
+	if got := tell(Options{Gates: map[string]api.Destination{"orders": {Gate: "paused"}}}); !strings.Contains(got, "and orders is paused\n") {
+		t.Errorf("paused:\n%s", got)
+	}
+}
+
+// Routes that are for other types are one line, unless each is asked for.
+func TestStoryCountsRoutesForOtherTypes(t *testing.T) {
+	for _, c := range []struct {
+		routes []string
+		all    bool
+		want   string
+		lines  int
+	}{
+		{[]string{"a"}, false, "route a does not match: types: x", 1},
+		{[]string{"a", "b"}, false, "2 routes do not match by type: a, b", 1},
+		{[]string{"a", "b", "c"}, false, "3 routes do not match by type (--all names them)", 1},
+		{[]string{"a", "b", "c"}, true, "route c does not match: types: x", 3},
+	} {
+		s := sample()
+		s.Event.Decisions = []seawall.Decision{{Route: "w", Why: "when: false: .x"}}
+		s.Timeline = []api.Incident{{At: at(0), Kind: "decision", Route: "w", Text: "route w does not match: when: false: .x"}}
+		for _, r := range c.routes {
+			d := seawall.Decision{Route: r, Why: "types: x"}
+			s.Event.Decisions = append(s.Event.Decisions, d)
+			s.Timeline = append(s.Timeline, api.Incident{At: at(0), Kind: "decision", Route: r, Text: api.WordDecision(d)})
+		}
+		got := write(t, s, Options{Now: at(time.Minute), All: c.all})
+		if !strings.Contains(got, c.want) || strings.Count(got, " decision ") != c.lines+1 {
+			t.Errorf("%v: want %q in %d lines:\n%s", c.routes, c.want, c.lines+1, got)
+		}
+	}
+}
