@@ -137,7 +137,7 @@ func (a *App) start(ctx context.Context) error {
 	a.path = newPath(a, first)
 	a.lanes = lane.New(lane.Options{
 		Store: a.store, Node: a.node, Targets: a.path.targets, Deliver: a.path.deliver,
-		Log: a.Log, Now: a.Now, Drain: a.Drain, Failed: a.store.Failed(),
+		Log: a.Log, Now: a.Now, Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
 	})
 	a.receive = receive.New(receive.Options{
 		Current: a.path.current, Store: a.store, Reserve: a.path.reserve(a.lanes),

@@ -21,9 +21,10 @@ type memory struct {
 	gates   map[string]seawall.Gate
 	settled []store.Settlement
 	claims  map[string]int
-	broken  error         // what Settle fails with
-	lost    bool          // leases are not renewed
-	slow    chan struct{} // not nil: a claim reads its snapshot, and goes on only after this
+	broken  error              // what Settle fails with
+	refuse  seawall.DeliveryID // Settle fails for good where this is among them
+	lost    bool               // leases are not renewed
+	slow    chan struct{}      // not nil: a claim reads its snapshot, and goes on only after this
 }
 
 func newMemory() *memory {
@@ -82,15 +83,17 @@ func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []s
 	if slow != nil {
 		<-slow
 	}
+	bytes := 0
 	for _, p := range snapshot {
 		switch {
 		case c.Busy != nil && c.Busy(p.Delivery.ID):
-		case p.Delivery.Due.After(c.Now) || len(out) == c.Limit:
+		case p.Delivery.Due.After(c.Now) || len(out) == c.Limit || c.Bytes > 0 && bytes > c.Bytes:
 			if next.IsZero() || p.Delivery.Due.Before(next) {
 				next = p.Delivery.Due
 			}
 		default:
 			out = append(out, p)
+			bytes += len(p.Event.Body)
 		}
 	}
 	return out, next, nil
@@ -101,6 +104,11 @@ func (m *memory) Settle(_ context.Context, ss []store.Settlement) ([]store.Settl
 	defer m.mu.Unlock()
 	if m.broken != nil {
 		return nil, m.broken
+	}
+	for _, s := range ss {
+		if s.Delivery == m.refuse {
+			return nil, errors.New("refused for what it is")
+		}
 	}
 	out := make([]store.Settled, len(ss))
 	for i, s := range ss {
@@ -187,7 +195,7 @@ func start(m *memory, deliver func(context.Context, *store.Claimed) store.Settle
 func startWith(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, targets func() []Target) (r *Runner, stop func()) {
 	r = New(Options{
 		Store: m, Node: "n1", Deliver: deliver, Targets: targets,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second, Bytes: 64 << 20,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

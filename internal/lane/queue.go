@@ -39,6 +39,7 @@ type queue struct {
 	gone    map[seawall.DeliveryID]struct{} // let go while a claim was under way; nil between claims
 	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
 	working int                             // workers running
+	waiting int                             // attempts made whose outcome is not recorded yet
 	full    bool                            // the store may hold more that is due
 }
 
@@ -130,16 +131,24 @@ func (q *queue) feed() {
 // claim takes what is due into hand, as far as there is room, and returns how
 // long to sleep unless woken.
 func (q *queue) claim() time.Duration {
-	want := q.capacity()
 	q.mu.Lock()
 	held := len(q.busy)
-	room := want - held
+	room := q.capacity() - held
 	// A claim for one or two at a time would cost more than it brings: wait
 	// until a quarter is free. Settling wakes us.
-	if !q.open() || room <= 0 || held > 0 && room < want/4 || q.bytes.Load() >= handBytes {
+	if !q.open() || room <= 0 || held > 0 && room < q.capacity()/4 || q.bytes.Load() >= handBytes {
 		q.full = true
 		q.mu.Unlock()
 		return pollEvery
+	}
+	grant := q.r.grant(handBytes - q.bytes.Load())
+	if grant == 0 {
+		if held > 0 {
+			q.full = true
+			q.mu.Unlock()
+			return pollEvery
+		}
+		room = 1 // whatever the others hold, one goes on
 	}
 	q.gone = map[seawall.DeliveryID]struct{}{}
 	q.mu.Unlock()
@@ -147,16 +156,15 @@ func (q *queue) claim() time.Duration {
 
 	now := q.r.Now()
 	claimed, next, err := q.r.Store.Claim(q.lane.ctx, q.lane.current(), store.Claim{
-		Destination: q.name, Now: now, Busy: q.isBusy, BusyCount: held,
-		Limit: room, Bytes: int(handBytes - q.bytes.Load()),
+		Destination: q.name, Now: now, Busy: q.isBusy, BusyCount: held, Limit: room, Bytes: int(max(grant, 1)),
 	})
+	q.take(claimed, grant, len(claimed) == room || !next.IsZero() && !next.After(now))
 	if err != nil {
 		if !q.stopped() {
 			q.r.Log.Warn("claim failed", "destination", q.name, "error", err)
 		}
 		return time.Second
 	}
-	q.take(claimed, len(claimed) == room || !next.IsZero() && !next.After(now))
 	if next.IsZero() {
 		return pollEvery
 	}
@@ -191,15 +199,18 @@ func (q *queue) claimed() {
 	q.gone = nil
 }
 
-// take puts claimed deliveries into hand and sees that there are workers.
-func (q *queue) take(claimed []store.Claimed, full bool) {
+// take puts claimed deliveries into hand, in place of the bytes granted for
+// them, and sees that there are workers.
+func (q *queue) take(claimed []store.Claimed, grant int64, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.full = full
 	for _, c := range claimed {
 		q.busy[c.Delivery.ID] = struct{}{}
 		q.bytes.Add(int64(len(c.Event.Body)))
+		grant -= int64(len(c.Event.Body))
 	}
+	q.r.held.Add(-grant)
 	q.hold(claimed...)
 }
 
@@ -213,12 +224,17 @@ func (q *queue) hold(cs ...store.Claimed) bool {
 	q.hand = append(q.hand, cs...)
 	// A worker for each, as far as they may run at once: those that run already
 	// may be busy for long, and one too many ends by itself.
-	for range min(len(cs), int(q.concurrency.Load())-q.working) {
+	for range min(len(cs), q.slots()) {
 		q.working++
 		q.spawn(q.run)
 	}
 	return true
 }
+
+// slots is how many more attempts may be in flight. One whose outcome is not
+// recorded counts: a crash would have it made again, and no more of those than
+// concurrency allows (RELIABILITY 1.4). The caller has the lock.
+func (q *queue) slots() int { return int(q.concurrency.Load()) - q.working - q.waiting }
 
 // run works until nothing is in hand.
 func (q *queue) run() {
@@ -236,7 +252,7 @@ func (q *queue) run() {
 func (q *queue) next() (c store.Claimed, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.hand) == 0 || q.working > int(q.concurrency.Load()) {
+	if len(q.hand) == 0 || q.slots() < 0 {
 		q.working--
 		return c, false
 	}
@@ -247,9 +263,9 @@ func (q *queue) next() (c store.Claimed, ok bool) {
 
 // attempt tries one delivery and passes on what came of it.
 func (q *queue) attempt(c store.Claimed) {
-	size := int64(len(c.Event.Body))
+	size := len(c.Event.Body)
 	if q.stopped() || !q.open() {
-		q.bytes.Add(-size)
+		q.release(size)
 		q.forget(c.Delivery.ID)
 		// A claim that found it busy here passed it over: this queue's after
 		// the gate opened again, or that of the queue in our place.
@@ -257,13 +273,22 @@ func (q *queue) attempt(c store.Claimed) {
 		return
 	}
 	s := q.r.Deliver(q.lane.ctx, &c)
-	q.bytes.Add(-size)
+	q.release(size)
 	s.Lease, s.Delivery = q.lane.current(), c.Delivery.ID
 	if s.Disable != "" {
 		q.setGate(seawall.Disabled)
 	}
+	q.mu.Lock()
+	q.waiting++
+	q.mu.Unlock()
 	q.settles.Add(1)
 	q.r.settles <- settling{q, s}
+}
+
+// release gives back the room that a body took in hand.
+func (q *queue) release(size int) {
+	q.bytes.Add(-int64(size))
+	q.r.held.Add(-int64(size))
 }
 
 // forget lets go of a delivery that is settled, or was never tried.
@@ -274,4 +299,16 @@ func (q *queue) forget(id seawall.DeliveryID) {
 	if q.gone != nil {
 		q.gone[id] = struct{}{}
 	}
+}
+
+// settled frees the slot of an attempt whose outcome is recorded, or given up.
+func (q *queue) settled() {
+	q.mu.Lock()
+	q.waiting--
+	if len(q.hand) > 0 && q.slots() > 0 && !q.stopped() {
+		q.working++
+		q.spawn(q.run)
+	}
+	q.mu.Unlock()
+	q.settles.Done()
 }

@@ -2,7 +2,6 @@ package lane
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -130,7 +129,7 @@ func TestGoneDestinationIsTriedNoMore(t *testing.T) {
 func TestOutcomesSurviveAStoreThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		m.broken = errors.New("disk full")
+		m.broken = seawall.Errorf(seawall.ErrUnavailable, "disk full")
 		m.add("a", 3)
 		tries := 0
 		var mu sync.Mutex
@@ -207,5 +206,85 @@ func TestConcurrencyIsUsedForDeliveriesThatComeOneByOne(t *testing.T) {
 		}
 		close(hang)
 		stop()
+	})
+}
+
+// A crash repeats what was sent and not recorded: no more of that than
+// concurrency allows, however long a commit takes.
+func TestG4_UnrecordedAttemptsKeepTheirSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.broken = seawall.Errorf(seawall.ErrUnavailable, "disk full")
+		m.add("a", 20)
+		var tries atomic.Int32
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			tries.Add(1)
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := tries.Load(); n != 2 {
+			t.Errorf("%d attempts without a record, concurrency is 2", n)
+		}
+		m.mu.Lock()
+		m.broken = nil
+		m.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		stop()
+		if n := m.count(seawall.Delivered); n != 20 {
+			t.Errorf("delivered %d of 20", n)
+		}
+	})
+}
+
+// All queues together stay within the budget of bytes, but for one delivery
+// each.
+func TestG8_BodiesInHandAreBoundedOverAllQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		names := []string{"a", "b", "c", "d"}
+		for _, n := range names {
+			m.add(n, 8)
+			for i := range m.pending[n] {
+				m.pending[n][i].Event.Body = make([]byte, 16<<20)
+			}
+		}
+		hang := make(chan struct{})
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			<-hang
+			return store.Settlement{State: seawall.Delivered}
+		}, names...)
+		synctest.Wait()
+		if held, most := r.held.Load(), r.Bytes+int64(len(names))*16<<20; held > most {
+			t.Errorf("%d MiB in hand, at most %d", held>>20, most>>20)
+		}
+		close(hang)
+		time.Sleep(time.Minute)
+		stop()
+		if n := m.count(seawall.Delivered); n != 32 {
+			t.Errorf("delivered %d of 32", n)
+		}
+		if held := r.held.Load(); held != 0 {
+			t.Errorf("%d bytes are still counted", held)
+		}
+	})
+}
+
+// An outcome that the store refuses for what it is holds up no other.
+func TestG7_UnrecordableOutcomeHarmsOnlyItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		ids := m.add("a", 4)
+		m.refuse = ids[1]
+		var tries atomic.Int32
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+			tries.Add(1)
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		time.Sleep(time.Minute)
+		stop()
+		if n, d := tries.Load(), m.count(seawall.Delivered); n != 4 || d != 3 {
+			t.Errorf("%d tries, %d recorded; want 4 and 3", n, d)
+		}
 	})
 }

@@ -38,7 +38,7 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 					r.Wake(d.Destination) // the queue in its place may have claimed before the commit
 				}
 			default:
-				p.q.bytes.Add(-int64(len(ev.Body)))
+				p.q.release(len(ev.Body))
 				p.q.forget(d.ID)
 				p.q.signal()
 			}
@@ -57,12 +57,14 @@ type place struct {
 func (q *queue) reserve(id seawall.DeliveryID, size int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.full || !q.open() || len(q.busy) >= q.capacity() || q.bytes.Load() >= handBytes {
+	over := q.bytes.Load() >= handBytes || q.r.held.Load() >= q.r.Bytes && len(q.busy) > 0
+	if q.full || !q.open() || len(q.busy) >= q.capacity() || over {
 		q.full = true
 		return false
 	}
 	q.busy[id] = struct{}{}
 	q.bytes.Add(int64(size))
+	q.r.held.Add(int64(size))
 	return true
 }
 

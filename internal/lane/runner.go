@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
@@ -45,6 +46,7 @@ type Options struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Drain   time.Duration // how long a stop waits for attempts in flight
+	Bytes   int64         // of bodies that all queues together hold in hand, beyond one delivery each
 	// Failed is closed once the store will never write again: nothing is then
 	// worth waiting for. It may be nil.
 	Failed <-chan struct{}
@@ -65,6 +67,7 @@ const (
 type Runner struct {
 	Options
 	settles chan settling
+	held    atomic.Int64  // bytes of bodies in hand, or granted to claims, over all queues
 	changed chan struct{} // configuration or gates changed
 
 	workers sync.WaitGroup // of all queues, halted ones too
@@ -84,6 +87,21 @@ func New(o Options) *Runner {
 		lanes:   map[store.Lane]*lane{},
 		queues:  map[string]*queue{},
 		former:  map[string]*queue{},
+	}
+}
+
+// grant reserves up to want bytes of what queues may hold in hand; 0 if nothing
+// is left.
+func (r *Runner) grant(want int64) int64 {
+	for {
+		held := r.held.Load()
+		g := min(want, r.Bytes-held)
+		if g <= 0 {
+			return 0
+		}
+		if r.held.CompareAndSwap(held, held+g) {
+			return g
+		}
 	}
 }
 

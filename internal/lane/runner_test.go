@@ -202,7 +202,7 @@ func TestG1_StopWaitsForNothingOnceTheStoreHasFailed(t *testing.T) {
 			Store: m, Node: "n1", Deliver: deliver, Targets: func() []Target {
 				return []Target{{Name: "a", Lane: store.Lane{System: "a"}}, {Name: "b", Lane: store.Lane{System: "b"}}}
 			},
-			Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second, Failed: failed,
+			Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second, Bytes: 64 << 20, Failed: failed,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

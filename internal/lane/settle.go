@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
@@ -36,21 +37,39 @@ func (r *Runner) settleAll(work context.Context) {
 	}
 }
 
-// settle writes a batch. What was sent must be recorded: it goes on trying for
-// as long as the process may live. nil means that it was given up.
+// unrecordable is a settlement that the store refuses for what it is.
+const unrecordable = store.Settled(255)
+
+// settle writes a batch. What was sent must be recorded: while the store cannot
+// write it goes on trying for as long as the process may live, and one outcome
+// that the store refuses harms only itself. nil means that all was given up.
 func (r *Runner) settle(work context.Context, ss []store.Settlement) []store.Settled {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(work), 10*time.Second)
 		done, err := r.Store.Settle(ctx, ss)
 		cancel()
-		if err == nil {
-			if try > 1 {
-				r.Log.Info("outcomes recorded again", "tries", try)
+		switch {
+		case err == nil && try > 1:
+			r.Log.Info("outcomes recorded again", "tries", try)
+			return done
+		case err == nil:
+			return done
+		case !passing(err) && len(ss) > 1:
+			done = make([]store.Settled, 0, len(ss))
+			for i := range ss {
+				one := r.settle(work, ss[i:i+1])
+				if one == nil {
+					return nil
+				}
+				done = append(done, one[0])
 			}
 			return done
-		}
-		if try == 1 {
+		case !passing(err):
+			r.Log.Error("an outcome cannot be recorded; its delivery is left alone until the next start",
+				"delivery", ss[0].Delivery.String(), "error", err)
+			return []store.Settled{unrecordable}
+		case try == 1:
 			r.Log.Error("outcomes not recorded; trying on", "count", len(ss), "error", err)
 		}
 		timer := time.NewTimer(wait)
@@ -67,12 +86,19 @@ func (r *Runner) settle(work context.Context, ss []store.Settlement) []store.Set
 	}
 }
 
+// passing tells whether the same write may succeed later.
+func passing(err error) bool {
+	return errors.Is(err, seawall.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
 // finish lets the queues go on.
 func (r *Runner) finish(batch []settling, done []store.Settled) {
 	woken := map[*queue]bool{}
 	for i, b := range batch {
-		b.q.forget(b.s.Delivery)
-		b.q.settles.Done()
+		if done == nil || done[i] != unrecordable {
+			b.q.forget(b.s.Delivery)
+		}
+		b.q.settled()
 		// Wake the feeder if it stopped for want of room, or if the delivery
 		// waits for its next try.
 		if b.s.State == seawall.Pending || b.q.mayHaveMore() {
