@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/seawall"
@@ -34,7 +35,7 @@ func (s *server) reachable(name string) error {
 	if destinationOf(c, name) != nil {
 		return nil
 	}
-	return seawall.Errorf(seawall.ErrConflict, "destination %q is no longer in the configuration: what is sent to it would wait for ever", name).
+	return seawall.Errorf(seawall.ErrConflict, "destination %q is not in the running configuration: what is sent to it would wait for ever", name).
 		WithHint("add it to the configuration again, or put renamed_from: %s on the one that takes its place, and reload", name)
 }
 
@@ -44,6 +45,9 @@ func (s *server) reach(ctx context.Context, ids []seawall.DeliveryID) (kept []se
 	c, _ := s.Gateway.Config()
 	for _, id := range ids {
 		d, err := s.Store.Delivery(ctx, id)
+		if errors.Is(err, seawall.ErrNotFound) {
+			continue // its retention has ended meanwhile
+		}
 		if err != nil {
 			return nil, nil, about("delivery", id, err)
 		}

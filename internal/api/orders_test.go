@@ -171,7 +171,7 @@ func TestReplay_LeavesOutWhatNobodyWouldDeliver(t *testing.T) {
 	one := "/api/v1/deliveries/" + ids[0].String() + "/replay"
 	for _, body := range []string{"", `{"config":"original"}`, `{"new_id":true}`} {
 		p := b.refused(409, "POST", one, body)
-		if !strings.Contains(p.Detail, `"orders" is no longer in the configuration`) || !strings.Contains(p.Hint, "renamed_from: orders") {
+		if !strings.Contains(p.Detail, `"orders" is not in the running configuration`) || !strings.Contains(p.Hint, "renamed_from: orders") {
 			t.Errorf("%s: %+v", body, p)
 		}
 	}
@@ -252,6 +252,31 @@ func TestReplay_IsBoundedInTime(t *testing.T) {
 	if n := b.count("dead"); n != late {
 		t.Errorf("%d dead, want the %d that came later", n, late)
 	}
+}
+
+// A delivery whose retention ends while an order is carried out does not stop it.
+func TestReplay_GoesOnWithoutWhatIsPast(t *testing.T) {
+	var past seawall.DeliveryID
+	b := newBench(t, func(o *api.Options) { o.Store = forgetful{o.Store, &past} })
+	past = b.dead(3)[1]
+	b.advance(time.Minute)
+	r := post[api.ReplayResult](b, "/api/v1/replays", api.ReplayRequest{All: true})
+	if r.Matched != 2 || r.Replayed != 2 || r.LeftOut != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+// forgetful no longer has a delivery that it has just listed.
+type forgetful struct {
+	store.Store
+	past *seawall.DeliveryID
+}
+
+func (s forgetful) Delivery(ctx ctxt, id seawall.DeliveryID) (*seawall.Delivery, error) {
+	if id == *s.past {
+		return nil, seawall.Errorf(seawall.ErrNotFound, "no delivery %s", id)
+	}
+	return s.Store.Delivery(ctx, id)
 }
 
 // slow takes its time for every page of an order.
