@@ -94,8 +94,12 @@ func logger(w io.Writer, n config.Node) *slog.Logger {
 }
 
 // boundMemory makes the garbage collector work harder as the process comes near
-// its bound, in bytes. A GOMEMLIMIT that is set is an operator's own word.
+// its bound, in bytes, and less while it is far from it: what lives is small
+// beside what passes through. GOMEMLIMIT and GOGC are an operator's own word.
 func boundMemory(limit int64, env func(string) string) {
+	if env("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 	if env("GOMEMLIMIT") == "" && limit > 0 {
 		debug.SetMemoryLimit(limit)
 	}

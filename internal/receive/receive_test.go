@@ -489,3 +489,29 @@ func TestQueryCredentialsAreRedacted(t *testing.T) {
 		t.Errorf("kept %s", got)
 	}
 }
+
+// A body that does not come in time is given up, by the request's own deadline.
+func TestSlowBodyIsGivenUp(t *testing.T) {
+	rc, l, _ := room(t, &scheme{})
+	rc.Now = func() time.Time { return time.Now().Add(-bodyGrace) } // as if it had been waited for
+	srv := httptest.NewServer(rc)
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")) {
+		t.Errorf("answer %.80q, %v", answer, err)
+	}
+	if a := <-l.refused; a.Reason != "body_too_slow" {
+		t.Errorf("reason %q", a.Reason)
+	}
+}

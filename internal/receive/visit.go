@@ -111,6 +111,7 @@ func (v *visit) read() (release func(), ok bool) {
 		v.tooLarge(limit)
 		return func() {}, false
 	}
+	v.hurry()
 	body, held, err := v.rc.intake(http.MaxBytesReader(v.w, v.r.Body, limit), v.r.ContentLength, limits)
 	entered := err == nil && v.rc.enter(limits)
 	release = func() {
@@ -136,6 +137,22 @@ func (v *visit) read() (release func(), ok bool) {
 		return release, true
 	}
 	return release, false
+}
+
+const (
+	bodyGrace = 10 * time.Second // for any body
+	bodyRate  = 256 << 10        // bytes/s beyond that
+)
+
+// hurry bounds the time in which a body must arrive: a short one soon, a long one
+// at a rate that a slow line still has.
+func (v *visit) hurry() {
+	size := v.r.ContentLength
+	if size < 0 {
+		size = v.source.MaxBody
+	}
+	by := v.rc.Now().Add(bodyGrace + time.Duration(size/bodyRate)*time.Second)
+	_ = http.NewResponseController(v.w).SetReadDeadline(by) // a test's recorder has none
 }
 
 const (

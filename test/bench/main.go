@@ -72,7 +72,7 @@ func parse() options {
 	var o options
 	flag.IntVar(&o.runs, "runs", 5, "runs of each, taken in turn (1 to 50)")
 	flag.IntVar(&o.conns, "conns", 64, "connections of the load generator")
-	flag.IntVar(&o.workers, "concurrency", 64, "deliveries in flight at once, of either")
+	flag.IntVar(&o.workers, "concurrency", 128, "deliveries in flight at once, of either; a gateway's counts as in flight until its outcome is recorded")
 	flag.DurationVar(&o.span, "span", 5*time.Second, "length of each measured stretch (at most 1m)")
 	flag.Float64Var(&o.rate, "rate", 0, "events/s of the fixed-rate stretch; 0: half of what the gateway delivers at most")
 	flag.BoolVar(&o.quick, "quick", false, "two runs of 2 s stretches")

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
@@ -40,6 +41,11 @@ func (s *Store) Claim(ctx context.Context, l store.Lease, cl store.Claim) (due [
 			}
 			if at <= now && len(due) < cl.Limit && (cl.Bytes == 0 || bytes <= cl.Bytes) {
 				d, err := s.claimed(c, key)
+				if err != nil && code(err) == 0 {
+					// A row that cannot be read harms itself alone (G7).
+					s.log.Error("delivery not readable", "key", key, "error", err)
+					continue
+				}
 				if err != nil {
 					return err
 				}
@@ -55,12 +61,15 @@ func (s *Store) Claim(ctx context.Context, l store.Lease, cl store.Claim) (due [
 	return due, next, err
 }
 
+// errNoEvent is a delivery whose event is not there, or that has just ended.
+var errNoEvent = errors.New("the delivery or its event is not there")
+
 // claimed reads an unfinished delivery with its event.
 func (s *Store) claimed(c *conn, key int64) (out store.Claimed, err error) {
 	st := c.use(qUnfinished).int(key)
 	defer st.done()
 	if !st.next() {
-		return out, st.done()
+		return out, errors.Join(st.done(), errNoEvent)
 	}
 	s.scanDeliveryRow(c, st, &out.Delivery)
 	if out.Event, err = s.scanEvent(c, st, true); err != nil {

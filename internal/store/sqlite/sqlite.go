@@ -86,9 +86,13 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		s.log.Debug("fdatasync is not available, using fsync", "error", err)
 	}
 	if err := s.open(ctx, o.Exclusive); err != nil {
+		if s.writer != nil && s.writer.mover != nil {
+			s.writer.mover.c.close()
+		}
 		s.closeConns()
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
+	go s.writer.mover.run()
 	go s.writeLoop(s.writer)
 	return s, nil
 }
@@ -121,6 +125,11 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 		s.opened++
 	}
 	c.watchLog()
+	m, err := openConn(s.path, false)
+	if err != nil {
+		return err
+	}
+	s.writer.mover = newMover(m)
 	errs := make([]error, 1)
 	_, err = s.writer.transact([]*op{{run: func(t *txn) error {
 		if !exclusive {
@@ -183,6 +192,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.queue.close()
 		<-s.written
+		s.writer.mover.close()
 		s.closeConns()
 	})
 	return nil

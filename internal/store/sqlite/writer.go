@@ -118,8 +118,10 @@ type writer struct {
 	refused    map[kind]int64
 	refusedAll int64
 	logLength  int64 // frames in the write-ahead log
-	logMoved   int64 // of those, moved into the file
+	logMoved   int64 // its length when the mover last began
+	logBegun   int64 // its length when the writer last moved the rest
 	shrink     bool  // the next checkpoint is due at once
+	mover      *mover
 	batch      []*op
 	run        []*op
 	errs       []error
