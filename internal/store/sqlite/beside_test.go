@@ -170,7 +170,7 @@ func TestG8_TheLogStaysBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size := info.Size(); size > 80<<20 {
+	if size := info.Size(); size > 112<<20 {
 		t.Errorf("after 190 MB of events the log has %d bytes", size)
 	}
 	if n := s.Stats().Checkpoints; n < 2 {
@@ -194,7 +194,7 @@ func TestG8_TheLogStaysBoundedWhileOthersRead(t *testing.T) {
 			}
 		})
 	}
-	for i := range 300 {
+	for i := range 500 {
 		batch := make([]store.Acceptance, 20)
 		for j := range batch {
 			batch[j] = benchAcceptance(fmt.Sprint(i, "-", j), time.Now(), "orders", "")
@@ -210,7 +210,7 @@ func TestG8_TheLogStaysBoundedWhileOthersRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size := info.Size(); size > 96<<20 {
-		t.Errorf("after 190 MB of events the log has %d bytes", size)
+	if size := info.Size(); size > 192<<20 {
+		t.Errorf("after 320 MB of events the log has %d bytes", size)
 	}
 }

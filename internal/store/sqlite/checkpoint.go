@@ -9,10 +9,10 @@ import (
 
 // moveFrames is how many pages of the write-ahead log the mover takes at a time,
 // and checkpointFrames how long the log may grow before the writer has it begun
-// anew: 8 MB and 40 MB (docs/decisions/store-sqlite.md has the figures).
+// anew: 2 MB and 64 MB (docs/decisions/store-sqlite.md has the figures).
 const (
-	moveFrames       = 2000
-	checkpointFrames = 10000
+	moveFrames       = 500
+	checkpointFrames = 16000
 )
 
 // restartFrames is how long it may get although readers keep it from being
