@@ -36,11 +36,11 @@ var figures = []figure{
 	{"repeats", "delivered more than once", "", 0},
 }
 
-// targets are what the gateway holds itself to, as ratios to the baseline.
+// targets are what the gateway holds itself to, as ratios to the baseline. At the
+// fixed rate it has none yet: docs/performance.md says where it stands.
 var targets = []target{
 	{"delivered", "at least", 0.5},
 	{"ack p99", "at most", 2},
-	{"half ack p99", "at most", 2},
 }
 
 type target struct {
