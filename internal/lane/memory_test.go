@@ -23,6 +23,7 @@ type memory struct {
 	claims  map[string]int
 	broken  error              // what Settle fails with
 	refuse  seawall.DeliveryID // Settle fails for good where this is among them
+	unread  error              // what Claim fails with
 	lost    bool               // leases are not renewed
 	slow    chan struct{}      // not nil: a claim reads its snapshot, and goes on only after this
 }
@@ -79,7 +80,11 @@ func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []s
 	m.mu.Lock()
 	snapshot, slow := slices.Clone(m.pending[c.Destination]), m.slow
 	m.claims[c.Destination]++
+	unread := m.unread
 	m.mu.Unlock()
+	if unread != nil {
+		return nil, next, unread
+	}
 	if slow != nil {
 		<-slow
 	}

@@ -158,7 +158,7 @@ func (q *queue) claim() time.Duration {
 	claimed, next, err := q.r.Store.Claim(q.lane.ctx, q.lane.current(), store.Claim{
 		Destination: q.name, Now: now, Busy: q.isBusy, BusyCount: held, Limit: room, Bytes: int(max(grant, 1)),
 	})
-	q.take(claimed, grant, len(claimed) == room || !next.IsZero() && !next.After(now))
+	q.take(claimed, grant, err != nil || len(claimed) == room || !next.IsZero() && !next.After(now))
 	if err != nil {
 		if !q.stopped() {
 			q.r.Log.Warn("claim failed", "destination", q.name, "error", err)

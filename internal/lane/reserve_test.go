@@ -128,3 +128,17 @@ func TestReservedInAQueueThatWasReplaced(t *testing.T) {
 		stop()
 	})
 }
+
+// What waits behind a claim that failed still goes first.
+func TestNothingIsReservedAfterAClaimThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.unread = seawall.Errorf(seawall.ErrUnavailable, "the store is away")
+		r, stop := start(m, delivered, "a")
+		synctest.Wait()
+		if q := r.queues["a"]; q.reserve(fresh("a").Delivery.ID, 2) {
+			t.Error("a fresh delivery jumped the queue")
+		}
+		stop()
+	})
+}

@@ -142,6 +142,11 @@ func (v *visit) read() (release func(), ok bool) {
 const (
 	bodyGrace = 10 * time.Second // for any body
 	bodyRate  = 256 << 10        // bytes/s beyond that
+
+	// answerTime is left for the commit and the answer after the body: without
+	// it a long body would use up the server's WriteTimeout, and an event that
+	// is stored would not be acknowledged.
+	answerTime = acceptTimeout + 20*time.Second
 )
 
 // hurry bounds the time in which a body must arrive: a short one soon, a long one
@@ -152,7 +157,9 @@ func (v *visit) hurry() {
 		size = v.source.MaxBody
 	}
 	by := v.rc.Now().Add(bodyGrace + time.Duration(size/bodyRate)*time.Second)
-	_ = http.NewResponseController(v.w).SetReadDeadline(by) // a test's recorder has none
+	c := http.NewResponseController(v.w)
+	_ = c.SetReadDeadline(by) // a test's recorder has neither
+	_ = c.SetWriteDeadline(by.Add(answerTime))
 }
 
 const (
