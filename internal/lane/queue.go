@@ -274,7 +274,7 @@ func (q *queue) attempt(c store.Claimed) {
 	}
 	s := q.r.Deliver(q.lane.ctx, &c)
 	q.release(size)
-	s.Lease, s.Delivery = q.lane.current(), c.Delivery.ID
+	s.Lease, s.Delivery, s.Seq = q.lane.current(), c.Delivery.ID, c.Event.Seq
 	if s.Disable != "" {
 		q.setGate(seawall.Disabled)
 	}

@@ -25,6 +25,8 @@ type Store interface {
 	Deliveries
 	Arrivals
 	Gates
+	Nodes
+	Signals
 	Actions
 	Revisions
 	Tokens
@@ -104,6 +106,7 @@ type Claim struct {
 	Now         time.Time
 	Busy        func(seawall.DeliveryID) bool // those already in the owner's hands: left out; may be nil
 	BusyCount   int                           // how many Busy knows of this destination
+	Rescan      bool                          // look from the oldest on, not from where the claim before left off
 	Limit       int                           // at most so many
 	Bytes       int                           // stop after the event that takes the bodies past this; 0: no bound
 }
@@ -113,6 +116,7 @@ type Claim struct {
 type Settlement struct {
 	Lease    Lease
 	Delivery seawall.DeliveryID
+	Seq      int64            // accept sequence of its event, which saves a look-up; 0: not known
 	Attempt  *seawall.Attempt // nil where nothing was tried
 	State    seawall.State
 	Reason   string
@@ -155,6 +159,11 @@ type Queue interface {
 	// when the first delivery that it did not return falls due, zero if there
 	// is none. The cost does not depend on how many wait, nor on what waits for
 	// other destinations.
+	//
+	// A store may go on from where the owner's claim before left off, as far as
+	// nothing can have been committed behind that meanwhile. The owner asks for
+	// a rescan at its first claim, after it let go of a delivery without settling
+	// it, and once a minute.
 	Claim(ctx context.Context, l Lease, c Claim) (due []Claimed, next time.Time, err error)
 
 	// Begin commits, before the first byte is sent, that these deliveries are
@@ -165,7 +174,8 @@ type Queue interface {
 	// Settle writes outcomes, one result for each, all in one transaction.
 	Settle(ctx context.Context, ss []Settlement) ([]Settled, error)
 
-	// Depths tells how much waits for each destination.
+	// Depths tells how much waits for each destination. Where counting takes
+	// long, the counts may be a little old.
 	Depths(ctx context.Context) ([]Depth, error)
 
 	// Pending tells which destinations, with their lanes, hold unfinished
@@ -253,6 +263,36 @@ type GateState struct {
 type Gates interface {
 	Gates(ctx context.Context) ([]GateState, error)
 	SetGate(ctx context.Context, g GateState, a seawall.Action) error
+}
+
+// Nodes are the processes that serve this store.
+type Nodes interface {
+	// Beat says that a node lives, for ttl from now by the store's clock. It
+	// returns the names of all that do, in order, its own among them.
+	Beat(ctx context.Context, node string, ttl time.Duration) ([]string, error)
+
+	// Leave says that it does no longer.
+	Leave(ctx context.Context, node string) error
+}
+
+// Signal is word from one node to the others. Destination names the queue that
+// may have something due; with "", something changed that nodes look at now and
+// then: gates, lanes, nodes, revisions.
+type Signal struct {
+	Lane
+	Destination string
+}
+
+// Signals pass word between nodes, to save waiting. They may be lost: who acts
+// on one must come to know of the same by itself, only later.
+type Signals interface {
+	// Tell passes a signal to the other nodes, soon: equal ones within a moment
+	// are one. It neither blocks nor fails.
+	Tell(s Signal)
+
+	// Listen calls f for each signal of another node until ctx ends, and once
+	// with the zero Signal whenever some may have been missed.
+	Listen(ctx context.Context, f func(Signal)) error
 }
 
 // Actions keeps what people did.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -31,7 +32,7 @@ func prepare(batch []store.Acceptance) ([]acceptance, int, error) {
 			return nil, 0, seawall.Errorf(seawall.ErrInvalid, "accept %s: %d deliveries of one event, at most %d",
 				e.ID, len(a.Deliveries), seawall.MaxDeliveries)
 		}
-		a.plan, a.request = packPlan(e.Decisions), packRequest(e)
+		a.plan, a.request = pack.Plan(e.Decisions), pack.Request(e)
 		out[i] = a
 		size += a.size()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -36,14 +37,9 @@ type kind struct {
 
 // addArrival writes an arrival; event is 0 if it has none.
 func (t *txn) addArrival(a *seawall.Arrival, event int64) error {
-	var headers packer
-	if len(a.Headers) > 0 {
-		headers = newPacker(256)
-		headers.headers(a.Headers)
-	}
 	return t.use(qAddArrival).word(a.Source).int(a.At.UnixMicro()).int(int64(a.Verdict)).orNull(event).int(int64(a.Status)).
 		text(a.Reason).text(a.Detail).text(a.SourceID).text(a.Proof).text(a.Remote).text(a.Method).text(a.URL).
-		int(a.BodySize).blob(headers).blob(a.Body).exec()
+		int(a.BodySize).blob(pack.Headers(a.Headers)).blob(a.Body).exec()
 }
 
 func (s *Store) Refuse(ctx context.Context, a seawall.Arrival) error {
@@ -120,12 +116,9 @@ func (s *Store) Arrival(ctx context.Context, id int64) (*seawall.Arrival, error)
 			return seawall.Errorf(seawall.ErrNotFound, "no arrival %d", id)
 		}
 		a = scanArrival(st)
-		if headers := st.peek(); len(headers) > 0 {
-			u := unpack(headers)
-			a.Headers = u.headers()
-			if u.err != nil {
-				return u.err
-			}
+		var err error
+		if a.Headers, err = pack.ParseHeaders(st.peek()); err != nil {
+			return err
 		}
 		a.Body = st.getBlob()
 		return nil

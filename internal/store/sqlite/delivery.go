@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -172,7 +173,7 @@ func (s *Store) Attempts(ctx context.Context, id seawall.DeliveryID) (as []seawa
 		defer st.done()
 		for st.next() {
 			st.getInt()
-			a, err := unpackAttempt(st.peek())
+			a, err := pack.ParseAttempt(st.peek())
 			if err != nil {
 				return err
 			}

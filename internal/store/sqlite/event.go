@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 
+	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -10,52 +11,6 @@ const (
 	flagDerived = 1 << iota
 	flagKeyless
 )
-
-func packPlan(ds []seawall.Decision) []byte {
-	if len(ds) == 0 {
-		return nil
-	}
-	p := newPacker(64)
-	p.uint(uint64(len(ds)))
-	for _, d := range ds {
-		p.text(d.Route)
-		p.bool(d.Matched)
-		p.text(d.Why)
-		p.bool(d.Error)
-	}
-	return p
-}
-
-func unpackPlan(b []byte) ([]seawall.Decision, error) {
-	if len(b) == 0 {
-		return nil, nil
-	}
-	u := unpack(b)
-	ds := make([]seawall.Decision, u.count())
-	for i := range ds {
-		ds[i] = seawall.Decision{Route: u.text(), Matched: u.bool(), Why: u.text(), Error: u.bool()}
-	}
-	return ds, u.err
-}
-
-func packRequest(e *seawall.Event) []byte {
-	p := newPacker(512)
-	p.text(e.Method)
-	p.text(e.URL)
-	p.text(e.Remote)
-	p.text(e.Proof)
-	p.headers(e.Headers)
-	return p
-}
-
-func unpackRequest(b []byte, e *seawall.Event, headers bool) error {
-	u := unpack(b)
-	e.Method, e.URL, e.Remote, e.Proof = u.text(), u.text(), u.text(), u.text()
-	if headers {
-		e.Headers = u.headers()
-	}
-	return u.err
-}
 
 // eventColumns are what scanEvent reads, of the table under the alias e.
 const eventColumns = `e.seq, e.uid, e.source, e.received, e.occurred, e.flags, e.routing, e.revision, e.depth, e.cause,
@@ -74,10 +29,10 @@ func (s *Store) scanEvent(c *conn, st *stmt, full bool) (*seawall.Event, error) 
 	copy(e.Cause[:], st.peek())
 	e.Type, e.Entity, e.Version, e.SourceID = st.getText(), st.getText(), st.getText(), st.getText()
 	var err error
-	if e.Decisions, err = unpackPlan(st.peek()); err != nil {
+	if e.Decisions, err = pack.ParsePlan(st.peek()); err != nil {
 		return nil, err
 	}
-	if err := unpackRequest(st.peek(), e, full); err != nil {
+	if err := pack.ParseRequest(st.peek(), e, full); err != nil {
 		return nil, err
 	}
 	if full {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 
+	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -14,7 +15,7 @@ var (
 
 func (s *Store) Replan(ctx context.Context, id seawall.EventID, routing seawall.Routing, decisions []seawall.Decision,
 	ds []seawall.Delivery, a seawall.Action) (added []seawall.Delivery, err error) {
-	plan := packPlan(decisions)
+	plan := pack.Plan(decisions)
 	err = s.write(ctx, len(plan)+128*len(ds), func(t *txn) error {
 		added = nil
 		seq, err := t.eventSeq(id)

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -28,7 +29,7 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 		}
 		in[i] = settlement{Settlement: &ss[i], outcomes: outcomes}
 		if ss[i].Attempt != nil {
-			in[i].attempt = packAttempt(ss[i].Attempt)
+			in[i].attempt = pack.Attempt(ss[i].Attempt)
 		}
 		size += n + len(in[i].attempt) + 128
 	}
@@ -79,7 +80,10 @@ func (t *txn) settle(in *settlement) (store.Settled, error) {
 	if !t.stands(in.Lease) {
 		return store.Fenced, nil
 	}
-	key, ok, err := t.keyOf(in.Delivery)
+	key, ok, err := deliveryKey(in.Seq, in.Delivery.N()), in.Seq != 0, error(nil)
+	if !ok {
+		key, ok, err = t.keyOf(in.Delivery)
+	}
 	if err != nil || !ok {
 		return store.Ended, err
 	}
@@ -194,7 +198,7 @@ func (t *txn) numbered(in *settlement, n int64) []byte {
 	}
 	a := *in.Attempt
 	a.N = int(n)
-	return packAttempt(&a)
+	return pack.Attempt(&a)
 }
 
 // keyOf returns a delivery's key, false if its event is gone.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,8 @@ var laneTests = []test{
 	{"TestG4_ReleaseFreesAtOnce", testRelease},
 	{"TestG4_StaleTokenSettlesNothing", testStaleToken},
 	{"TestG4_ARestartFencesTheOldOwner", testRestartFences},
+	{"TestG4_NodesLiveAsLongAsTheyBeat", testNodes},
+	{"TestG4_SettleBySequence", testSettleBySeq},
 	{"TestG6_AnIntentLeftBehindIsUnknown", testUnknown},
 	{"TestG6_BeginNeedsTheLease", testBegin},
 }
@@ -178,4 +181,38 @@ func testBegin(t *testing.T, s *suite) {
 	d := s.delivery(t, e.ID.Delivery(1), seawall.Sending)
 	s.settle(t, s.ended(l, *d, seawall.Delivered), store.Done)
 	s.delivery(t, d.ID, seawall.Delivered)
+}
+
+func testNodes(t *testing.T, s *suite) {
+	beat := func(node string, want ...string) {
+		t.Helper()
+		got, err := s.Store.Beat(t.Context(), node, ttl)
+		must(t, err)
+		if !slices.Equal(got, want) {
+			t.Errorf("nodes after %s: %v, want %v", node, got, want)
+		}
+	}
+	beat("n2", "n2")
+	s.Clock.Advance(ttl / 2)
+	beat("n1", "n1", "n2")
+	s.Clock.Advance(ttl / 2)
+	beat("n1", "n1")
+	beat("n3", "n1", "n3")
+	must(t, s.Store.Leave(t.Context(), "n1"))
+	beat("n3", "n3")
+}
+
+// The sequence number of the event only saves a look-up.
+func testSettleBySeq(t *testing.T, s *suite) {
+	e := s.accept(t, "1", "orders", "audit")
+	l := s.lease(t, "n1", "orders")
+	d := s.claim(t, l, 1)[0]
+	if d.Event.Seq == 0 || d.Event.Seq != e.Seq {
+		t.Fatalf("claimed with sequence %d, accepted with %d", d.Event.Seq, e.Seq)
+	}
+	in := s.ended(l, d.Delivery, seawall.Delivered)
+	in.Seq = d.Event.Seq
+	s.settle(t, in, store.Done)
+	s.delivery(t, e.ID.Delivery(1), seawall.Delivered)
+	s.delivery(t, e.ID.Delivery(2), seawall.Pending)
 }

@@ -22,6 +22,10 @@ type Harness struct {
 	// Reopen closes the store and opens it again, as a restart would.
 	Reopen func(t *testing.T) store.Store
 
+	// Second opens the same data for another node, beside Store; nil if one
+	// process has the store to itself.
+	Second func(t *testing.T) store.Store
+
 	// Crash opens what a kill at this moment would have left. From then on that
 	// is the store which Reopen and Crash are about.
 	Crash func(t *testing.T) store.Store

@@ -1,4 +1,8 @@
-package sqlite
+// Package pack turns the parts of a row that nothing is searched by into one
+// blob, for both engines: JSON would cost more than the insert. The first byte
+// is the layout, so that later ones can be told apart; numbers are varints;
+// strings have their length before them.
+package pack
 
 import (
 	"encoding/binary"
@@ -9,10 +13,7 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// Parts of a row that nothing is searched by are packed into one blob: JSON
-// would cost more than the insert. The first byte is the layout, so that later
-// ones can be told apart; numbers are varints; strings have their length before
-// them.
+// layout is the first byte of every blob.
 const layout = 1
 
 type packer []byte
@@ -125,7 +126,8 @@ func (u *unpacker) headers() http.Header {
 	return h
 }
 
-func packAttempt(a *seawall.Attempt) []byte {
+// Attempt packs an attempt.
+func Attempt(a *seawall.Attempt) []byte {
 	p := newPacker(256)
 	p.int(int64(a.N))
 	p.int(a.At.UnixMicro())
@@ -152,7 +154,8 @@ func packAttempt(a *seawall.Attempt) []byte {
 	return p
 }
 
-func unpackAttempt(b []byte) (a seawall.Attempt, err error) {
+// ParseAttempt reads what Attempt wrote.
+func ParseAttempt(b []byte) (a seawall.Attempt, err error) {
 	u := unpack(b)
 	a.N = int(u.int())
 	a.At = time.UnixMicro(u.int()).UTC()
@@ -169,4 +172,74 @@ func unpackAttempt(b []byte) (a seawall.Attempt, err error) {
 			Body: u.blob(), Truncated: u.bool()}
 	}
 	return a, u.err
+}
+
+// Headers packs headers; nil for none.
+func Headers(h http.Header) []byte {
+	if len(h) == 0 {
+		return nil
+	}
+	p := newPacker(256)
+	p.headers(h)
+	return p
+}
+
+// ParseHeaders reads what Headers wrote.
+func ParseHeaders(b []byte) (http.Header, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	u := unpack(b)
+	h := u.headers()
+	return h, u.err
+}
+
+// Plan packs what the routes decided; nil for nothing.
+func Plan(ds []seawall.Decision) []byte {
+	if len(ds) == 0 {
+		return nil
+	}
+	p := newPacker(64)
+	p.uint(uint64(len(ds)))
+	for _, d := range ds {
+		p.text(d.Route)
+		p.bool(d.Matched)
+		p.text(d.Why)
+		p.bool(d.Error)
+	}
+	return p
+}
+
+// ParsePlan reads what Plan wrote.
+func ParsePlan(b []byte) ([]seawall.Decision, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	u := unpack(b)
+	ds := make([]seawall.Decision, u.count())
+	for i := range ds {
+		ds[i] = seawall.Decision{Route: u.text(), Matched: u.bool(), Why: u.text(), Error: u.bool()}
+	}
+	return ds, u.err
+}
+
+// Request packs how an event came: method, URL, sender, proof and headers.
+func Request(e *seawall.Event) []byte {
+	p := newPacker(512)
+	p.text(e.Method)
+	p.text(e.URL)
+	p.text(e.Remote)
+	p.text(e.Proof)
+	p.headers(e.Headers)
+	return p
+}
+
+// ParseRequest reads what Request wrote into e, the headers only if asked for.
+func ParseRequest(b []byte, e *seawall.Event, headers bool) error {
+	u := unpack(b)
+	e.Method, e.URL, e.Remote, e.Proof = u.text(), u.text(), u.text(), u.text()
+	if headers {
+		e.Headers = u.headers()
+	}
+	return u.err
 }
