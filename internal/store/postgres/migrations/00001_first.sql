@@ -1,0 +1,239 @@
+-- +goose Up
+
+-- What the store remembers about itself.
+CREATE TABLE memo (
+  key   text PRIMARY KEY,
+  value bigint NOT NULL
+);
+
+-- Names that the configuration bounds (sources, routes), as numbers.
+CREATE TABLE name (
+  id   integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  text text NOT NULL UNIQUE
+);
+
+-- A lane is a shard of a system: what one node at a time owns. Until is by the
+-- database's clock; node is '' if nobody holds it.
+CREATE TABLE lane (
+  id     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  system text NOT NULL,
+  shard  integer NOT NULL,
+  node   text NOT NULL DEFAULT '',
+  token  bigint NOT NULL DEFAULT 0,
+  until  timestamptz NOT NULL DEFAULT '-infinity',
+  UNIQUE (system, shard)
+) WITH (fillfactor = 50);
+
+CREATE TABLE node (
+  name  text PRIMARY KEY,
+  until timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+-- A queue is what waits for one destination in one lane.
+CREATE TABLE queue (
+  id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  destination text NOT NULL,
+  lane        integer NOT NULL REFERENCES lane,
+  UNIQUE (destination, lane)
+);
+
+-- The accept sequence. Never cached: an event accepted before another's
+-- acceptance began has the lower number, on whichever node.
+CREATE SEQUENCE event_seq AS bigint CACHE 1;
+
+-- part is the day of the event's id, as days since 1970. What outlives its day's
+-- retention moves to part 0, and the day's table is dropped as a whole.
+CREATE TABLE event (
+  part      integer NOT NULL,
+  seq       bigint NOT NULL,
+  id        uuid NOT NULL,
+  xid       xid8 NOT NULL DEFAULT pg_current_xact_id(), -- a follower reads only what all earlier writers have left behind
+  source    integer NOT NULL,
+  received  timestamptz NOT NULL,
+  occurred  timestamptz,
+  flags     smallint NOT NULL,    -- 1 derived, 2 keyless, 4 body compressed
+  routing   smallint NOT NULL,
+  revision  bigint NOT NULL,
+  depth     smallint NOT NULL,
+  cause     uuid,
+  type      text,
+  entity    text,
+  version   text,
+  source_id text,
+  plan      bytea,                -- decisions, packed
+  request   bytea,                -- method, url, remote, proof, headers, packed
+  body      bytea,
+  PRIMARY KEY (seq, part)
+) PARTITION BY LIST (part);
+CREATE UNIQUE INDEX event_id ON event (id, part);
+CREATE INDEX event_entity ON event (entity, seq) WHERE entity IS NOT NULL;
+CREATE INDEX event_unrouted ON event (seq) WHERE routing <> 0;
+
+CREATE TABLE dedupe (
+  source  integer NOT NULL,
+  key     bytea NOT NULL,         -- source event id, or half a SHA-256 of a long one
+  event   uuid NOT NULL,
+  body    bytea NOT NULL,         -- half a SHA-256 of the body
+  expires timestamptz NOT NULL,
+  PRIMARY KEY (source, key)
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
+
+-- How often an event was repeated. Events never repeated have no row.
+CREATE TABLE repeat (
+  event      uuid PRIMARY KEY,
+  duplicates bigint NOT NULL,
+  conflicts  bigint NOT NULL
+) WITH (fillfactor = 80);
+
+-- The hot table: deliveries that have not ended. id is the event's seq << 15 |
+-- the delivery's number. It is small and changes all the time, so it is
+-- vacuumed early and without pause.
+CREATE TABLE delivery (
+  id       bigint PRIMARY KEY,
+  event    uuid NOT NULL,
+  queue    integer NOT NULL,
+  state    smallint NOT NULL,
+  due      timestamptz NOT NULL,
+  size     integer NOT NULL,      -- bytes of the event's body
+  route    integer NOT NULL,
+  revision bigint NOT NULL,
+  flags    smallint NOT NULL,     -- 1 pinned, 2 made by a replay
+  attempts integer NOT NULL,
+  round    integer NOT NULL,
+  since    timestamptz,           -- NULL: when the event was received
+  created  timestamptz,           -- NULL: when the event was received
+  reason   text,
+  entity   text,
+  rank     bytea
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+        autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2);
+CREATE INDEX delivery_ready ON delivery (queue, due, id) WHERE state = 0;
+CREATE INDEX delivery_other ON delivery (queue, state) WHERE state <> 0;
+
+CREATE TABLE finished (
+  part     integer NOT NULL,      -- its event's
+  id       bigint NOT NULL,
+  event    uuid NOT NULL,
+  queue    integer NOT NULL,
+  state    smallint NOT NULL,
+  finished timestamptz NOT NULL,
+  size     integer NOT NULL,
+  route    integer NOT NULL,
+  revision bigint NOT NULL,
+  flags    smallint NOT NULL,
+  attempts integer NOT NULL,
+  round    integer NOT NULL,
+  since    timestamptz,
+  created  timestamptz,
+  reason   text,
+  entity   text,
+  rank     bytea,
+  last     bytea,                 -- the attempt that ended it, packed
+  PRIMARY KEY (id, part)
+) PARTITION BY LIST (part);
+CREATE INDEX finished_dead ON finished (queue, id) WHERE state = 4;
+
+-- Attempts that did not end their delivery; those that did are in finished.
+CREATE TABLE attempt (
+  part     integer NOT NULL,      -- its event's
+  delivery bigint NOT NULL,
+  n        integer NOT NULL,
+  data     bytea NOT NULL,        -- packed
+  PRIMARY KEY (delivery, n, part)
+) PARTITION BY LIST (part);
+
+CREATE TABLE event_kept PARTITION OF event FOR VALUES IN (0);
+CREATE TABLE finished_kept PARTITION OF finished FOR VALUES IN (0);
+CREATE TABLE attempt_kept PARTITION OF attempt FOR VALUES IN (0);
+
+-- Arrivals that made no event of their own.
+CREATE TABLE arrival (
+  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  source    text NOT NULL,
+  at        timestamptz NOT NULL,
+  verdict   smallint NOT NULL,
+  event     uuid,
+  status    integer NOT NULL,
+  reason    text,
+  detail    text,
+  source_id text,
+  proof     text,
+  remote    text,
+  method    text,
+  url       text,
+  body_size bigint NOT NULL,
+  headers   bytea,                -- packed
+  body      bytea
+);
+CREATE INDEX arrival_event ON arrival (event, id) WHERE event IS NOT NULL;
+CREATE INDEX arrival_kind ON arrival (source, verdict, id) WHERE event IS NULL;
+
+CREATE TABLE gate (
+  destination text PRIMARY KEY,
+  gate        smallint NOT NULL,
+  reason      text,
+  by          text,
+  at          timestamptz NOT NULL
+);
+
+CREATE TABLE action (
+  id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at     timestamptz NOT NULL,
+  by     text,
+  what   text,
+  target text NOT NULL,
+  detail jsonb
+);
+CREATE INDEX action_target ON action (target, id);
+
+CREATE TABLE revision (
+  number bigint PRIMARY KEY,      -- given by the store, without gaps
+  at     timestamptz NOT NULL,
+  by     text,
+  text   bytea
+);
+
+CREATE TABLE token (
+  name    text PRIMARY KEY,
+  hash    bytea NOT NULL UNIQUE,
+  scopes  jsonb NOT NULL,
+  created timestamptz NOT NULL,
+  expires timestamptz
+);
+
+-- The serving role needs no right to change the schema: these two run as the
+-- owner of the tables. day is days since 1970.
+
+-- +goose StatementBegin
+CREATE FUNCTION seawall_add_day(day integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET client_min_messages = warning AS $$
+DECLARE
+  suffix text := to_char(date '1970-01-01' + day, 'YYYYMMDD');
+  parent text;
+BEGIN
+  IF day <= 0 THEN
+    RAISE EXCEPTION 'seawall_add_day: % is no day', day;
+  END IF;
+  FOREACH parent IN ARRAY ARRAY['event', 'finished', 'attempt'] LOOP
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES IN (%s)', parent || '_' || suffix, parent, day);
+  END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION seawall_drop_day(day integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET client_min_messages = warning AS $$
+DECLARE
+  suffix text := to_char(date '1970-01-01' + day, 'YYYYMMDD');
+  parent text;
+BEGIN
+  IF day <= 0 THEN
+    RAISE EXCEPTION 'seawall_drop_day: % is no day', day;
+  END IF;
+  FOREACH parent IN ARRAY ARRAY['attempt', 'finished', 'event'] LOOP
+    EXECUTE format('DROP TABLE IF EXISTS %I', parent || '_' || suffix);
+  END LOOP;
+END
+$$;
+-- +goose StatementEnd

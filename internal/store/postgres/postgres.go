@@ -1,0 +1,146 @@
+// Package postgres keeps the gateway's state in a PostgreSQL database, for any
+// number of equal nodes. It implements the contract of package store.
+//
+// Writes wait in a few batchers (batch.go): what is there when one is ready
+// becomes one statement, one round trip and one commit. Claims only read; what
+// is in flight lives in the memory of the node that holds the lane, under a
+// lease by the database's clock (lane.go). History is partitioned by day, so
+// that retention drops tables rather than rows (expire.go). The layout is in
+// migrations/, the reasons for it in docs/decisions/store-postgres.md.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options say how a store is opened. The zero value is fine.
+type Options struct {
+	// Now is for tests alone, which move the clock: leases then go by it. nil:
+	// the database's clock, which is the same for all nodes.
+	Now         func() time.Time
+	Log         *slog.Logger // nil: nothing is logged
+	Application string       // shown in pg_stat_activity; "": seawall
+}
+
+// Store is an open database. It implements store.Store.
+type Store struct {
+	pool  *pgxpool.Pool
+	now   func() time.Time  // of this process
+	clock func() *time.Time // sent along as the database's clock; nil: its own
+	log   *slog.Logger
+	names *names
+	stats stats
+
+	accepts *batcher[*acceptCall]
+	settles *batcher[*settleCall]
+
+	failed    chan struct{}
+	closeOnce sync.Once
+}
+
+// How many connections a node uses: two write what is accepted, two what was
+// tried, the others read and do all that is rare.
+const (
+	acceptWriters = 2
+	settleWriters = 2
+	otherConns    = 8
+)
+
+// Open connects, brings the layout up to this version, and makes the store
+// ready. A server that would not keep what it acknowledges is refused.
+func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
+	s := &Store{now: time.Now, clock: func() *time.Time { return nil }, log: o.Log, failed: make(chan struct{})}
+	if o.Now != nil {
+		s.now, s.clock = o.Now, func() *time.Time { return new(o.Now()) }
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	c, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, badURL(err)
+	}
+	configure(c, o)
+	if s.pool, err = pgxpool.NewWithConfig(ctx, c); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", describe(c.ConnConfig), judge(err))
+	}
+	defer func() {
+		if err != nil {
+			s.pool.Close()
+			err = fmt.Errorf("open store %s: %w", describe(c.ConnConfig), err)
+		}
+	}()
+	if err := s.verify(ctx); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, c.ConnConfig); err != nil {
+		return nil, err
+	}
+	s.names = newNames(s.pool)
+	if err := s.names.load(ctx); err != nil {
+		return nil, judge(err)
+	}
+	if err := s.addDays(ctx); err != nil {
+		return nil, err
+	}
+	s.accepts = newBatcher(acceptWriters, s.flushAccepts)
+	s.settles = newBatcher(settleWriters, s.flushSettles)
+	return s, nil
+}
+
+// configure sets what the statements count on. Each of them is meant to be
+// served by one index; a planner that thinks a table small would read all of it,
+// and go on doing so when it has grown.
+func configure(c *pgxpool.Config, o Options) {
+	if o.Application == "" {
+		o.Application = "seawall"
+	}
+	for k, v := range map[string]string{
+		"application_name":                    o.Application,
+		"timezone":                            "UTC",
+		"enable_seqscan":                      "off",
+		"enable_hashjoin":                     "off",
+		"enable_mergejoin":                    "off",
+		"plan_cache_mode":                     "force_generic_plan",
+		"jit":                                 "off",
+		"statement_timeout":                   "30s",
+		"lock_timeout":                        "10s",
+		"idle_in_transaction_session_timeout": "30s",
+	} {
+		if _, set := c.ConnConfig.RuntimeParams[k]; !set || k == "timezone" {
+			c.ConnConfig.RuntimeParams[k] = v
+		}
+	}
+	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > 10*time.Second {
+		c.ConnConfig.ConnectTimeout = 10 * time.Second
+	}
+	c.MaxConns = acceptWriters + settleWriters + otherConns
+	c.MinIdleConns = 1
+	c.MaxConnIdleTime = 5 * time.Minute
+	c.HealthCheckPeriod = 15 * time.Second
+}
+
+// describe names the database without its password.
+func describe(c *pgx.ConnConfig) string {
+	return fmt.Sprintf("postgres://%s@%s:%d/%s", c.User, c.Host, c.Port, c.Database)
+}
+
+// Failed is never closed: a server that fails is connected to again.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Close writes what waits and closes the connections.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.accepts.close()
+		s.settles.close()
+		s.pool.Close()
+	})
+	return nil
+}

@@ -1,0 +1,36 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// oldest is the first release of PostgreSQL that will do, as server_version_num.
+const oldest = 140000
+
+// verify refuses a server that cannot promise durability.
+func (s *Store) verify(ctx context.Context) error {
+	var version int
+	var fsync, commit string
+	var standby bool
+	err := s.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
+		current_setting('synchronous_commit'), pg_is_in_recovery()`).Scan(&version, &fsync, &commit, &standby)
+	switch {
+	case err != nil:
+		return judge(err)
+	case version < oldest:
+		return seawall.Errorf(seawall.ErrInvalid, "the server is PostgreSQL %d, and 14 is the oldest that will do", version/10000).
+			WithHint("upgrade the server, or use store: sqlite:seawall.db")
+	case fsync == "off":
+		return seawall.Errorf(seawall.ErrInvalid, "the server runs with fsync = off: a power cut would lose acknowledged events").
+			WithHint("set fsync = on in postgresql.conf and restart the server")
+	case commit == "off":
+		return seawall.Errorf(seawall.ErrInvalid, "synchronous_commit is off for this role or database: a crash would lose acknowledged events").
+			WithHint("ALTER ROLE … SET synchronous_commit = on, or set it in postgresql.conf")
+	case standby:
+		return seawall.Errorf(seawall.ErrUnavailable, "the server is a standby and takes no writes").
+			WithHint("connect to the primary, for example with target_session_attrs=read-write and all hosts in the URL")
+	}
+	return nil
+}
