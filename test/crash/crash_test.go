@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seawall-dev/seawall/test/witness"
 )
 
 var (
@@ -28,9 +28,9 @@ const takeoverWithin = 20 * time.Second
 
 // recorded is one history for all tests: each looks at another promise.
 type recorded struct {
-	history    *History
+	history    *witness.History
 	takeover   Takeover
-	violations []Violation
+	violations []witness.Violation
 }
 
 var record = sync.OnceValues(func() (*recorded, error) {
@@ -50,10 +50,8 @@ var record = sync.OnceValues(func() (*recorded, error) {
 		defer os.RemoveAll(dir)
 	}
 	if *binary == "" {
-		*binary = filepath.Join(dir, "seawall")
-		build := exec.Command("go", "build", "-o", *binary, "../../cmd/seawall")
-		if out, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build the gateway: %w: %s", err, out)
+		if *binary, err = witness.Build(dir); err != nil {
+			return nil, err
 		}
 	}
 	fmt.Printf("%d kills at %d events/s, -crash.seed %d\n", *kills, *rate, *seed)
@@ -69,7 +67,7 @@ var record = sync.OnceValues(func() (*recorded, error) {
 		fmt.Printf("from restart to first delivery: median %s, at most %s, in %d of %d restarts\n",
 			t[len(t)/2].Round(time.Millisecond), t[len(t)-1].Round(time.Millisecond), len(t), *kills)
 	}
-	return &recorded{h, t, Check(h)}, nil
+	return &recorded{h, t, witness.Check(h)}, nil
 })
 
 // promise fails for each violation of a guarantee, the first few in full.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/witness"
 )
 
 // plantedBug is set where this test binary is started as if it were the
@@ -39,7 +40,7 @@ func TestHarnessCatchesAnAckBeforeCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := 0
-	for _, v := range Check(h) {
+	for _, v := range witness.Check(h) {
 		if strings.Contains(v.What, "never delivered") {
 			lost++
 		}
@@ -95,7 +96,7 @@ func pass(sink, id string, body []byte) error {
 			return err
 		}
 		req.Header.Set("Idempotency-Key", id)
-		if err := load.SignWebhook(sinkSecret, req.Header, id, body, time.Now()); err != nil {
+		if err := load.SignWebhook(witness.SinkSecret, req.Header, id, body, time.Now()); err != nil {
 			return err
 		}
 		resp, err := http.DefaultClient.Do(req)

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/witness"
 )
 
 // Run says how to make a history.
@@ -27,6 +27,8 @@ type Run struct {
 }
 
 const (
+	slots = 64
+
 	killFirst = 50 * time.Millisecond // after its start, at the earliest
 	killLast  = 2 * time.Second       // and at the latest
 
@@ -42,32 +44,28 @@ type Takeover []time.Duration
 
 // Record makes a history: a steady sender, a destination that takes its time,
 // and a gateway that is killed and started again on the same store.
-func Record(ctx context.Context, run Run) (*History, Takeover, error) {
+func Record(ctx context.Context, run Run) (*witness.History, Takeover, error) {
 	var (
-		h       = NewHistory(slots)
+		h       = witness.NewHistory(slots)
 		life    atomic.Int64
 		started []time.Time
 		random  = rand.New(rand.NewPCG(run.Seed, 0))
-		refused = newOnce()
+		refused = witness.NewOnce()
 	)
-	sink, err := load.NewSink(func(r load.Request) int {
-		got := receive(r, int(life.Load()))
+	sink, err := witness.NewSink(h, func() int { return int(life.Load()) }, func(got witness.Received) int {
 		n := fnv.New32a()
 		n.Write([]byte(got.ID))
-		pause(ctx, time.Duration(n.Sum32())%answerWithin)
-		got.Answer = http.StatusOK
-		if n.Sum32()%refuseEvery == 0 && refused.first(got.ID) {
-			got.Answer = http.StatusServiceUnavailable
+		witness.Pause(ctx, time.Duration(n.Sum32())%answerWithin)
+		if n.Sum32()%refuseEvery == 0 && refused.First(got.ID) {
+			return http.StatusServiceUnavailable
 		}
-		got.Ended = time.Now()
-		h.Receive(got)
-		return got.Answer
+		return http.StatusOK
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer sink.Close()
-	g, err := newGateway(run.Binary, run.Dir, sink.Addr)
+	g, err := witness.NewGateway(run.Binary, run.Dir, witness.Setup{Sink: sink.Addr, Slots: slots})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,17 +73,17 @@ func Record(ctx context.Context, run Run) (*History, Takeover, error) {
 	// Everything below ends with ctx; the sender's queue holds the whole run.
 	sending, stopSending := context.WithCancel(ctx)
 	defer stopSending()
-	s := newSender(ctx, g.addr, sourceSecret, h, 4*run.Rate*(run.Kills+1)*int(killLast/time.Second)+4096)
+	s := witness.NewSender(ctx, h, 4*run.Rate*(run.Kills+1)*int(killLast/time.Second)+4096, nil, g.Addr)
 	generated := make(chan struct{})
-	go func() { s.run(sending, run.Rate); close(generated) }()
+	go func() { s.Run(sending, run.Rate); close(generated) }()
 
 	for range run.Kills {
 		started = append(started, time.Now())
-		if err := g.start(); err != nil {
+		if err := g.Start(); err != nil {
 			return nil, nil, err
 		}
-		s.repeat()
-		if err := g.kill(killFirst + time.Duration(random.Int64N(int64(killLast-killFirst)))); err != nil {
+		s.Repeat()
+		if err := g.Kill(killFirst + time.Duration(random.Int64N(int64(killLast-killFirst)))); err != nil {
 			return nil, nil, err
 		}
 		if err := sink.Drain(); err != nil {
@@ -95,69 +93,29 @@ func Record(ctx context.Context, run Run) (*History, Takeover, error) {
 		life.Add(1)
 	}
 	started = append(started, time.Now())
-	if err := g.start(); err != nil {
+	if err := g.Start(); err != nil {
 		return nil, nil, err
 	}
-	s.repeat()
+	s.Repeat()
 	stopSending()
 	<-generated
 	settled, cancel := context.WithTimeout(ctx, run.SettleFor)
 	defer cancel()
-	err = settle(settled, s, h)
+	err = s.Settle(settled)
 	if err != nil {
-		err = fmt.Errorf("%w: %s", err, g.said())
+		err = fmt.Errorf("%w: %s", err, g.Said())
 	}
-	if stopErr := g.stop(); err == nil {
+	if stopErr := g.Stop(); err == nil {
 		err = stopErr
 	}
 	return h, takeover(h, started), err
 }
 
-// settle waits until everything sent has been acknowledged, and everything
-// acknowledged delivered. What is missing at the end of its patience is for the
-// checker to name.
-func settle(ctx context.Context, s *sender, h *History) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for s.open.Load() > 0 || h.Missing() > 0 {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			if n := s.open.Load(); n > 0 {
-				return fmt.Errorf("%d requests still unanswered at the end", n)
-			}
-			return nil
-		}
-	}
-	s.close()
-	return nil
-}
-
-func receive(r load.Request, life int) Received {
-	got := Received{
-		Life: life, Began: r.At,
-		ID: r.Header.Get("webhook-id"), Key: r.Header.Get("Idempotency-Key"), Event: r.Header.Get("seawall-event"),
-	}
-	got.Seq, got.Intact = load.Intact(r.Body)
-	if err := load.VerifyWebhook(sinkSecret, r.Header, r.Body, r.At); err != nil {
-		got.Forged = err.Error()
-	}
-	return got
-}
-
 // takeover is how long each life after a kill took from the start of its
 // process to its first delivery.
-func takeover(h *History, started []time.Time) Takeover {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	first := map[int]time.Time{}
-	for _, r := range h.received {
-		if at, ok := first[r.Life]; !ok || r.Began.Before(at) {
-			first[r.Life] = r.Began
-		}
-	}
+func takeover(h *witness.History, started []time.Time) Takeover {
 	var t Takeover
-	for life, at := range first {
+	for life, at := range h.First() {
 		if life > 0 {
 			t = append(t, at.Sub(started[life]))
 		}

@@ -1,4 +1,4 @@
-package crash
+package witness
 
 import (
 	"net/http"

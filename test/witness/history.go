@@ -1,10 +1,7 @@
-// Package crash kills a gateway under load, again and again, and checks what
-// it promised: against the sender's own log of what was acknowledged and the
-// destination's own log of what arrived, never against the gateway's tables.
-//
-//	go test ./test/crash                      five kills
-//	go test ./test/crash -crash.kills 300     as long as the fault matrix asks
-package crash
+// Package witness is what the fault tests share: a steady sender, a destination,
+// the gateway as a process between them, and a checker that holds what was
+// promised against what both ends saw. It never looks into the gateway's tables.
+package witness
 
 import (
 	"sync"
