@@ -38,7 +38,9 @@ CREATE TABLE queue (
 );
 
 -- The accept sequence. Never cached: an event accepted before another's
--- acceptance began has the lower number, on whichever node.
+-- acceptance began has the lower number, on whichever node. It is drawn from in
+-- the transaction that writes the event: a follower sees by the lock that this
+-- leaves on the sequence whether an event with a lower number may still come.
 CREATE SEQUENCE event_seq AS bigint CACHE 1;
 
 -- part is the day of the event's id, as days since 1970. What outlives its day's
@@ -47,7 +49,6 @@ CREATE TABLE event (
   part      integer NOT NULL,
   seq       bigint NOT NULL,
   id        uuid NOT NULL,
-  xid       xid8 NOT NULL DEFAULT pg_current_xact_id(), -- a follower reads only what all earlier writers have left behind
   source    integer NOT NULL,
   received  timestamptz NOT NULL,
   occurred  timestamptz,
@@ -91,6 +92,7 @@ CREATE TABLE repeat (
 CREATE TABLE delivery (
   id       bigint PRIMARY KEY,
   event    uuid NOT NULL,
+  part     integer NOT NULL,      -- its event's; they move together
   queue    integer NOT NULL,
   state    smallint NOT NULL,
   due      timestamptz NOT NULL,
@@ -231,8 +233,23 @@ BEGIN
   IF day <= 0 THEN
     RAISE EXCEPTION 'seawall_drop_day: % is no day', day;
   END IF;
-  FOREACH parent IN ARRAY ARRAY['attempt', 'finished', 'event'] LOOP
+  FOREACH parent IN ARRAY ARRAY['event', 'finished', 'attempt'] LOOP
     EXECUTE format('DROP TABLE IF EXISTS %I', parent || '_' || suffix);
+  END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
+-- Whoever calls them chooses no schema: they work where the tables are. Nobody
+-- but the owner may call them until he grants it.
+-- +goose StatementBegin
+DO $$
+DECLARE
+  f text;
+BEGIN
+  FOREACH f IN ARRAY ARRAY['seawall_add_day(integer)', 'seawall_drop_day(integer)'] LOOP
+    EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', f, current_schema());
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
   END LOOP;
 END
 $$;
