@@ -172,7 +172,7 @@ func claimSettle(b *testing.B, s *sqlite.Store, l store.Lease) {
 }
 
 // refill accepts n events for a destination.
-func refill(b *testing.B, s *sqlite.Store, destination, id string, n int) {
+func refill(b testing.TB, s *sqlite.Store, destination, id string, n int) {
 	b.Helper()
 	batch := make([]store.Acceptance, n)
 	for i := range batch {

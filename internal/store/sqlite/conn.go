@@ -46,7 +46,25 @@ func code(err error) int32 {
 	return 0
 }
 
+// openConn opens the store's file, to write or to read.
 func openConn(path string, readOnly bool) (*conn, error) {
+	c, err := dial(path)
+	if err != nil {
+		return nil, err
+	}
+	settings := writerSettings
+	if readOnly {
+		settings = readerSettings
+	}
+	if err := c.exec(settings); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// dial opens a file as it is.
+func dial(path string) (*conn, error) {
 	c := &conn{tls: libc.NewTLS(), stmts: make([]*stmt, len(queries))}
 	c.scratch = libc.Xmalloc(c.tls, scratchSize)
 	c.frames = libc.Xcalloc(c.tls, 1, types.Size_t(unsafe.Sizeof(int32(0))))
@@ -68,14 +86,6 @@ func openConn(path string, readOnly bool) (*conn, error) {
 		return nil, err
 	}
 	lib.Xsqlite3_extended_result_codes(c.tls, c.db, 1)
-	settings := writerSettings
-	if readOnly {
-		settings = readerSettings
-	}
-	if err := c.exec(settings); err != nil {
-		c.close()
-		return nil, err
-	}
 	return c, nil
 }
 
