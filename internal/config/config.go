@@ -46,7 +46,7 @@ func (c *Config) GoString() string { return c.String() }
 
 // Node is what belongs to a process rather than to a revision.
 type Node struct {
-	Store  string // sqlite:PATH, absolute or relative to the working directory
+	Store  Store
 	Listen string
 	Admin  string // address of the admin listener
 	Log    string // debug, info, warn, error

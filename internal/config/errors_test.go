@@ -222,7 +222,7 @@ retention: { events: 10d, dedupe: 30d }
 egress: { allow: 10.0.0.0/8 }
 trusted_proxies: [10.0.0.0/33]
 log: { level: warning }
-store: postgres://x/y
+store: mysql:x
 listen: 8080
 public_url: hooks.example.com
 ---
@@ -246,8 +246,8 @@ x:7:19: trusted_proxies[0]: "10.0.0.0/33" is not a range of addresses
 hint: for example 10.20.0.0/16, or one address
 x:8:15: log.level: "warning" is not one of the values that there are
 hint: did you mean warn?
-x:9:8: store: PostgreSQL is not in this version
-hint: write sqlite:PATH
+x:9:8: store: "mysql:x" is not a store
+hint: write sqlite:PATH, or postgres://USER@HOST/DATABASE
 x:10:9: listen: "8080" is not an address to listen on
 hint: for example ":8080" or "127.0.0.1:8081"
 x:11:13: public_url: "hooks.example.com" is not the URL of a place

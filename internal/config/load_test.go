@@ -299,7 +299,10 @@ routes: [{ from: a, to: b }]`), "x", opt)
 
 // A store lies beside its configuration, wherever the gateway is started.
 func TestStoreIsRelativeToTheFile(t *testing.T) {
-	for _, c := range []struct{ path, dir, file, env, want string }{
+	for _, c := range []struct {
+		path, dir, file, env string
+		want                 Store
+	}{
 		{"gateway/seawall.yaml", "", "store: sqlite:x.db", "", "sqlite:gateway/x.db"},
 		{"gateway/seawall.yaml", "", "listen: ':1'", "", "sqlite:gateway/seawall.db"},
 		{"seawall.yaml", "", "store: sqlite:x.db", "", "sqlite:x.db"},

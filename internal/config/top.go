@@ -45,21 +45,16 @@ func (o *object) within(key string) *object {
 func (r *reader) node(o *object) Node {
 	log := o.within("log")
 	n := Node{
-		Store:  or(o.set("store").text(), "sqlite:seawall.db"),
+		Store:  usualStore,
 		Listen: address(o.set("listen"), ":8080"),
 		Admin:  address(o.within("admin").set("listen"), "127.0.0.1:8081"),
 		Log:    log.set("level").oneOf("info", "debug", "info", "warn", "error"),
 		Format: log.set("format").oneOf("", "text", "json"),
 	}
-	scheme, path, _ := strings.Cut(n.Store, ":")
-	if o.set("store").env == "" && scheme == "sqlite" && path != "" && !filepath.IsAbs(path) {
-		n.Store = "sqlite:" + filepath.Join(o.r.opt.Dir, path) // what a person sets in the environment is relative to where they are
-	}
-	switch {
-	case strings.HasPrefix(scheme, "postgres"):
-		o.set("store").fail("write sqlite:PATH", "PostgreSQL is not in this version")
-	case scheme != "sqlite" || path == "":
-		o.set("store").fail("write sqlite:PATH", "%s is not a store", o.set("store").quote(n.Store))
+	if v := o.set("store"); v.node != nil {
+		n.Store = v.store()
+	} else {
+		n.Store = Store("sqlite:" + filepath.Join(o.r.opt.Dir, usualStore.Path()))
 	}
 	return n
 }
