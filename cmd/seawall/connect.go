@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/seawall-dev/seawall/internal/api/client"
+	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -45,11 +46,11 @@ func (c *cli) adminURL() (string, error) {
 		}
 		return u, nil
 	}
-	n, err := c.node()
+	addr, err := config.LoadAdmin(c.configPath(), c.nodeOptions())
 	if err != nil {
-		return "", err
+		return "", noConfig(c.configPath(), err)
 	}
-	return "http://" + reachable(n.Admin), nil
+	return "http://" + reachable(addr), nil
 }
 
 // reachable turns an address to listen on into one to call: every interface is

@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/engine"
 	"github.com/seawall-dev/seawall/internal/store"
-	"github.com/seawall-dev/seawall/internal/store/sqlite"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -33,21 +31,26 @@ func (c *cli) parse(text []byte) (*config.Config, error) {
 	return config.Parse(text, path, config.Options{Dir: filepath.Dir(path), Known: variables})
 }
 
-// node reads of the configuration only what belongs to the process. Without a
-// file, and none was named, it is what a gateway does by default.
+// node reads of the configuration only what belongs to the process.
 func (c *cli) node() (config.Node, error) {
+	n, err := config.LoadNode(c.configPath(), c.nodeOptions())
+	if err != nil {
+		return n, noConfig(c.configPath(), err)
+	}
+	return n, nil
+}
+
+// nodeOptions make a missing file, where none was named, what a gateway does by
+// default.
+func (c *cli) nodeOptions() config.Options {
 	path := c.configPath()
-	n, err := config.LoadNode(path, config.Options{ReadFile: func(name string) ([]byte, error) {
+	return config.Options{ReadFile: func(name string) ([]byte, error) {
 		b, err := os.ReadFile(name)
-		if path == defaultConfig && errors.Is(err, fs.ErrNotExist) {
+		if name == path && path == defaultConfig && errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
 		return b, err
-	}})
-	if err != nil {
-		return n, noConfig(path, err)
-	}
-	return n, nil
+	}}
 }
 
 // withStore opens the gateway's store, beside the gateway if it runs. Where
@@ -57,15 +60,11 @@ func (c *cli) withStore(ctx context.Context, begin bool, f func(store.Store) err
 	if err != nil {
 		return err
 	}
-	path, ok := strings.CutPrefix(n.Store, "sqlite:")
-	if !ok {
-		return seawall.Errorf(seawall.ErrInvalid, "store %q is not in this version", n.Store)
-	}
-	if _, err := os.Stat(path); err != nil && !begin {
-		return (&seawall.Error{Kind: seawall.ErrNotFound, Msg: fmt.Sprintf("open the store: %v", err), Err: err}).
+	if err := engine.Exists(n.Store); err != nil && !begin {
+		return seawall.Errorf(seawall.ErrNotFound, "%w", err).
 			WithHint("a gateway makes it as it starts: %s serve --config %s", c.program, c.configPath())
 	}
-	s, err := sqlite.Open(ctx, path, sqlite.Options{Now: c.now})
+	s, err := engine.Open(ctx, n.Store, engine.Options{Now: c.now})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,10 +22,10 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/engine"
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/metrics"
 	"github.com/seawall-dev/seawall/internal/receive"
-	"github.com/seawall-dev/seawall/internal/store/sqlite"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -55,7 +54,7 @@ const failedDrain = 2 * time.Second
 type App struct {
 	Options
 	node    string
-	store   *sqlite.Store
+	store   engine.Store
 	metrics *metrics.Metrics
 	path    *path
 	lanes   *lane.Runner
@@ -94,7 +93,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}()
 
-	if a.store, err = openStore(ctx, o); err != nil {
+	if a.store, err = engine.Open(ctx, o.Config.Node.Store, engine.Options{Serve: true, Now: o.Now, Log: o.Log}); err != nil {
 		return nil, err
 	}
 	a.closers.add("store", a.store.Close)
@@ -108,15 +107,6 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	return a, nil
-}
-
-func openStore(ctx context.Context, o Options) (*sqlite.Store, error) {
-	path, ok := strings.CutPrefix(o.Config.Node.Store, "sqlite:")
-	if !ok {
-		return nil, seawall.Errorf(seawall.ErrInvalid, "store %q is not in this version", o.Config.Node.Store).
-			WithHint("use store: sqlite:seawall.db")
-	}
-	return sqlite.Open(ctx, path, sqlite.Options{Exclusive: true, Now: o.Now, Log: o.Log})
 }
 
 // start makes the rooms, on the stored revision of the configuration.
@@ -144,7 +134,7 @@ func (a *App) start(ctx context.Context) error {
 		Metrics: a.metrics, Log: a.Log, Now: a.Now, Random: a.Random,
 	})
 	a.metrics.Watch(a.store, a.Now)
-	a.metrics.WatchCommits(func() (commits, ops int64) { st := a.store.Stats(); return st.Commits, st.Ops })
+	a.metrics.WatchCommits(a.store.Commits)
 	return nil
 }
 

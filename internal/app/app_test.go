@@ -64,7 +64,7 @@ func configuration(t testing.TB, dir, url string) *config.Config {
 		return tm
 	}
 	return &config.Config{
-		Node:      config.Node{Store: "sqlite:" + filepath.Join(dir, "seawall.db"), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0"},
+		Node:      config.Node{Store: config.Store("sqlite:" + filepath.Join(dir, "seawall.db")), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0"},
 		Egress:    []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Retention: config.Retention{Events: 720 * time.Hour, Dead: 2160 * time.Hour, Dedupe: 720 * time.Hour},
 		Limits:    config.Limits{Body: 5 << 20, Memory: 512 << 20, Requests: 1024},

@@ -88,8 +88,10 @@ func TestStorePasswordsAreHidden(t *testing.T) {
 // Commands that only look for the gateway need not know how to reach its store.
 func TestAdminAddressNeedsNoStore(t *testing.T) {
 	opt := Options{
-		Getenv:   vars{}.get,
-		ReadFile: func(string) ([]byte, error) { return []byte("store: \"postgres://u:${UNSET}@h/d\"\nadmin: { listen: ':7' }"), nil },
+		Getenv: vars{}.get,
+		ReadFile: func(string) ([]byte, error) {
+			return []byte("store: \"postgres://u:${UNSET}@h/d\"\nadmin: { listen: ':7' }"), nil
+		},
 	}
 	if addr, err := LoadAdmin("x", opt); err != nil || addr != ":7" {
 		t.Errorf("%q, %v", addr, err)

@@ -1,0 +1,92 @@
+// Package engine opens the store that an address names, and does for it what is
+// not in the contract of every store: bring its layout up to date, copy it,
+// examine it. It is the one place that knows both engines.
+package engine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/postgres"
+	"github.com/seawall-dev/seawall/internal/store/sqlite"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Store is an open store of either engine.
+type Store interface {
+	store.Store
+
+	// Failed is closed when what the store acknowledged from now on could not be
+	// trusted: the process should end, and open it again.
+	Failed() <-chan struct{}
+
+	// Commits counts transactions, and the writes that they carried.
+	Commits() (commits, ops int64)
+}
+
+// Options say how a store is opened. The zero value is fine.
+type Options struct {
+	Serve bool             // to serve from it, not to look into it beside the gateway
+	Now   func() time.Time // default time.Now; PostgreSQL has its own
+	Log   *slog.Logger     // default: nothing is logged
+}
+
+// Open opens a store, creating it where there is none, and brings its layout up
+// to this version.
+func Open(ctx context.Context, addr config.Store, o Options) (Store, error) {
+	if addr.Engine() == "postgres" {
+		s, err := postgres.Open(ctx, string(addr), postgres.Options{Log: o.Log, Application: application(o)})
+		if err != nil {
+			return nil, err
+		}
+		full, ok := any(s).(store.Store)
+		if !ok {
+			return nil, errors.Join(seawall.Errorf(seawall.ErrInvalid, "PostgreSQL is not in this version"), s.Close())
+		}
+		return onPostgres{full, s}, nil
+	}
+	s, err := sqlite.Open(ctx, addr.Path(), sqlite.Options{Exclusive: o.Serve, Now: o.Now, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	return onSQLite{s}, nil
+}
+
+// Exists tells, with a hint, that there is no store yet; of a database only
+// connecting can tell.
+func Exists(addr config.Store) error {
+	if addr.Engine() == "postgres" {
+		return nil
+	}
+	_, err := os.Stat(addr.Path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return &seawall.Error{Kind: seawall.ErrNotFound, Msg: "open the store: there is no " + addr.Path(), Err: err}
+	}
+	return err
+}
+
+func application(o Options) string {
+	if o.Serve {
+		return "seawall"
+	}
+	return "seawall command"
+}
+
+type onSQLite struct{ *sqlite.Store }
+
+func (s onSQLite) Commits() (commits, ops int64) { st := s.Stats(); return st.Commits, st.Ops }
+
+type onPostgres struct {
+	store.Store
+	pg *postgres.Store
+}
+
+func (s onPostgres) Failed() <-chan struct{} { return s.pg.Failed() }
+
+func (s onPostgres) Commits() (commits, ops int64) { st := s.pg.Stats(); return st.Commits, st.Ops }
