@@ -45,6 +45,10 @@ const (
 	Canceled                // a person said no
 )
 
+// ReasonUnknown is why a delivery is held of whose last attempt nobody knows
+// whether it took effect, where repeating it would not be safe (G6).
+const ReasonUnknown = "unknown"
+
 var states = []string{"pending", "held", "sending", "delivered", "dead", "superseded", "canceled"}
 
 // States lists the names of all states.

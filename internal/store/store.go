@@ -144,7 +144,7 @@ type Queue interface {
 	// Acquire takes, for node, those of the lanes that nobody holds or whose
 	// lease has run out by the store's clock, each under a new token, for ttl.
 	// A lane that the node itself already holds is renewed under its token.
-	// What an owner before left in Sending becomes Held with reason "unknown"
+	// What an owner before left in Sending becomes Held for [seawall.ReasonUnknown]
 	// (G6). Lanes are created as they are first named.
 	Acquire(ctx context.Context, node string, lanes []Lane, ttl time.Duration) ([]Lease, error)
 
@@ -219,8 +219,9 @@ type Deliveries interface {
 	Cancel(ctx context.Context, ids []seawall.DeliveryID, reason string, a seawall.Action) ([]seawall.DeliveryID, error)
 
 	// Replay puts finished deliveries back into the queue, with their identity
-	// or, where asked, as a new delivery of the same event. Those that are
-	// already waiting are left as they are, so repeating it adds nothing.
+	// or, where asked, as a new delivery of the same event. Likewise, but never
+	// as new ones, those that are Held for [seawall.ReasonUnknown]. What is
+	// already waiting is left as it is, so repeating it adds nothing.
 	Replay(ctx context.Context, ids []seawall.DeliveryID, o ReplayOptions, a seawall.Action) ([]seawall.Delivery, error)
 
 	// Matching returns the ids of up to limit finished deliveries that a
@@ -265,19 +266,26 @@ type Gates interface {
 	SetGate(ctx context.Context, g GateState, a seawall.Action) error
 }
 
+// Node is a process that serves this store.
+type Node struct {
+	Name     string
+	Revision int64 // of the configuration that it runs
+}
+
 // Nodes are the processes that serve this store.
 type Nodes interface {
-	// Beat says that a node lives, for ttl from now by the store's clock. It
-	// returns the names of all that do, in order, its own among them.
-	Beat(ctx context.Context, node string, ttl time.Duration) ([]string, error)
+	// Beat says that a node lives, for ttl from now by the store's clock, and
+	// what it runs. It returns all that live, by name, its own among them.
+	Beat(ctx context.Context, node Node, ttl time.Duration) ([]Node, error)
 
 	// Leave says that it does no longer.
 	Leave(ctx context.Context, node string) error
 }
 
 // Signal is word from one node to the others. Destination names the queue that
-// may have something due; with "", something changed that nodes look at now and
-// then: gates, lanes, nodes, revisions.
+// may have something due, or whose gate changed: the one in Lane, or without a
+// Lane those in all of them. With "", something changed that nodes look at now
+// and then: lanes, nodes, revisions.
 type Signal struct {
 	Lane
 	Destination string

@@ -24,7 +24,7 @@ var (
 	qSetLane = newQuery(`INSERT INTO lane (system, shard, node, token, until) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET node = excluded.node, token = excluded.token, until = excluded.until`)
 	qFreeLanes = newQuery("UPDATE lane SET node = '', until = 0 WHERE node <> ''")
-	qToHeld    = newQuery(`UPDATE unfinished INDEXED BY unfinished_other SET state = 1, reason = 'unknown'
+	qToHeld    = newQuery(`UPDATE unfinished INDEXED BY unfinished_other SET state = 1, reason = '` + seawall.ReasonUnknown + `'
 		WHERE queue = ? AND state = 2 AND state <> 0`)
 )
 

@@ -13,6 +13,8 @@ var (
 		since, created, reason, entity, rank) SELECT id, queue, 0, ?1, route, revision, (flags & ~1) | ?2, attempts, 0,
 		?1, created, NULL, entity, rank FROM finished WHERE id = ?3`)
 	qUnfinish = newQuery("DELETE FROM finished WHERE id = ?")
+	qTryAgain = newQuery(`UPDATE unfinished SET state = 0, due = ?1, since = ?1, round = 0, flags = (flags & ~1) | ?2, reason = NULL
+		WHERE id = ?3 AND state = 1 AND reason = '` + seawall.ReasonUnknown + "'")
 
 	qRouteOf = newQuery(`SELECT route FROM finished WHERE id = ?1 UNION ALL SELECT route FROM unfinished WHERE id = ?1`)
 	qWaits   = newQuery("SELECT 1 FROM unfinished WHERE id BETWEEN ? AND ? AND route = ? AND flags & 2 LIMIT 1")
@@ -61,8 +63,11 @@ func (s *Store) Replay(ctx context.Context, ids []seawall.DeliveryID, o store.Re
 // requeue moves a finished delivery back into the hot table.
 func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool, err error) {
 	now, found, err := t.standing(qFinishedNow, key)
-	if err != nil || !found {
+	if err != nil {
 		return false, err
+	}
+	if !found {
+		return t.repeat(key, due, o)
 	}
 	if err := t.lastToAttempts(key); err != nil {
 		return false, err
@@ -74,6 +79,20 @@ func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool,
 		return false, err
 	}
 	t.moved(now.queue, now.state, -1)
+	t.moved(now.queue, seawall.Pending, 1)
+	return true, nil
+}
+
+// repeat makes a delivery pending that is held because its outcome is unknown.
+func (t *txn) repeat(key int64, due time.Time, o store.ReplayOptions) (ok bool, err error) {
+	now, found, err := t.standing(qUnfinishedNow, key)
+	if err != nil || !found {
+		return false, err
+	}
+	if err := t.use(qTryAgain).int(due.UnixMicro()).bool(o.Pin).int(key).exec(); err != nil || t.changes() == 0 {
+		return false, err
+	}
+	t.moved(now.queue, seawall.Held, -1)
 	t.moved(now.queue, seawall.Pending, 1)
 	return true, nil
 }

@@ -46,7 +46,7 @@ type Store struct {
 	stats  stats
 
 	nodesMu sync.Mutex
-	nodes   map[string]time.Time // and until when they live
+	nodes   map[string]alive
 
 	readers chan *conn
 	opened  int // readers that exist
@@ -73,7 +73,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		queue:   &opQueue{wake: make(chan struct{}, 1)},
 		names:   &names{texts: map[int64]string{}, ids: map[string]int64{}, lines: map[int64]line{}, byLine: map[line]int64{}},
 		depths:  &depths{queues: map[int64]*depth{}},
-		nodes:   map[string]time.Time{},
+		nodes:   map[string]alive{},
 		readers: make(chan *conn, readers),
 		written: make(chan struct{}),
 		failed:  make(chan struct{}),

@@ -20,6 +20,7 @@ var laneTests = []test{
 	{"TestG4_SettleBySequence", testSettleBySeq},
 	{"TestG6_AnIntentLeftBehindIsUnknown", testUnknown},
 	{"TestG6_BeginNeedsTheLease", testBegin},
+	{"TestG6_ReplayOfAnUnknownRepeatsIt", testReplayUnknown},
 }
 
 const ttl = 15 * time.Second
@@ -155,13 +156,60 @@ func testUnknown(t *testing.T, s *suite) {
 	s.delivery(t, id, seawall.Sending) // it is still its own
 	s.Clock.Advance(ttl)
 	s.acquire(t, "n2", orders)
-	if d := s.delivery(t, id, seawall.Held); d.Reason != "unknown" {
+	if d := s.delivery(t, id, seawall.Held); d.Reason != seawall.ReasonUnknown {
 		t.Errorf("held for %q, want unknown", d.Reason)
 	}
 	s.delivery(t, other.ID.Delivery(1), seawall.Pending)
 	if d := s.depth(t, "orders"); d.Pending != 1 || d.Held != 1 {
 		t.Errorf("depth %+v, want 1 pending and 1 held", d)
 	}
+}
+
+// What is held because nobody knows may be repeated by a person's order; what is
+// held for another reason may not.
+func testReplayUnknown(t *testing.T, s *suite) {
+	e := s.accept(t, "1", "orders")
+	l := s.lease(t, "n1", "orders")
+	id := e.ID.Delivery(1)
+	held := func(reason string) {
+		t.Helper()
+		in := s.ended(l, *s.delivery(t, id, seawall.Pending), seawall.Held)
+		in.Reason = reason
+		s.settle(t, in, store.Done)
+	}
+	replay := func(o store.ReplayOptions) int {
+		t.Helper()
+		ds, err := s.Store.Replay(t.Context(), []seawall.DeliveryID{id}, o, seawall.Action{What: "replay"})
+		must(t, err)
+		return len(ds)
+	}
+	held(seawall.ReasonUnknown)
+	at := s.Clock.Advance(time.Minute)
+	if n := replay(store.ReplayOptions{At: at, NewID: true}); n != 0 {
+		t.Errorf("%d made anew of a delivery that is held", n)
+	}
+	s.delivery(t, id, seawall.Held)
+	if n := replay(store.ReplayOptions{At: at, Pin: true}); n != 1 {
+		t.Fatalf("%d replayed, want the one", n)
+	}
+	d := s.delivery(t, id, seawall.Pending)
+	if d.Round != 0 || d.Attempts != 1 || d.Reason != "" || !d.Pinned || !d.Due.Equal(at) || !d.Since.Equal(at) {
+		t.Errorf("put back as %+v", d)
+	}
+	if n := replay(store.ReplayOptions{At: at}); n != 0 {
+		t.Error("replayed while it waits")
+	}
+	if d := s.depth(t, "orders"); d.Pending != 1 || d.Held != 0 {
+		t.Errorf("depth %+v, want 1 pending", d)
+	}
+	if got := s.claim(t, l, 1); len(got) != 1 || got[0].Delivery.ID != id {
+		t.Errorf("claimed %+v", got)
+	}
+	held("late")
+	if n := replay(store.ReplayOptions{At: at}); n != 0 {
+		t.Error("replayed though it is held for another reason")
+	}
+	s.delivery(t, id, seawall.Held)
 }
 
 func testBegin(t *testing.T, s *suite) {
@@ -184,10 +232,18 @@ func testBegin(t *testing.T, s *suite) {
 }
 
 func testNodes(t *testing.T, s *suite) {
+	revision := int64(0)
 	beat := func(node string, want ...string) {
 		t.Helper()
-		got, err := s.Store.Beat(t.Context(), node, ttl)
+		revision++
+		nodes, err := s.Store.Beat(t.Context(), store.Node{Name: node, Revision: revision}, ttl)
 		must(t, err)
+		var got []string
+		for _, n := range nodes {
+			if got = append(got, n.Name); n.Name == node && n.Revision != revision {
+				t.Errorf("%s runs revision %d, want %d", node, n.Revision, revision)
+			}
+		}
 		if !slices.Equal(got, want) {
 			t.Errorf("nodes after %s: %v, want %v", node, got, want)
 		}

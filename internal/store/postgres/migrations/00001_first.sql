@@ -25,8 +25,9 @@ CREATE TABLE lane (
 ) WITH (fillfactor = 50);
 
 CREATE TABLE node (
-  name  text PRIMARY KEY,
-  until timestamptz NOT NULL
+  name     text PRIMARY KEY,
+  revision bigint NOT NULL, -- of the configuration that it runs
+  until    timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
 -- A queue is what waits for one destination in one lane.
