@@ -3,12 +3,14 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 
 	lib "modernc.org/sqlite/lib"
 
 	"github.com/seawall-dev/seawall/internal/store/pack"
+	"github.com/seawall-dev/seawall/internal/store/schema"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -92,16 +94,12 @@ func (c *conn) layout() (int64, error) {
 		return 0, err
 	}
 	n, _ := strconv.ParseInt(strings.Join(rows, ""), 10, 64)
-	if newest := newestLayout(); n > newest {
-		return 0, seawall.Errorf(seawall.ErrInvalid, "its layout is number %d, and this version knows those up to %d", n, newest).
-			WithHint("use the version of seawall that wrote it, or a later one")
-	}
-	return n, err
+	return n, schema.State{Version: n, Newest: newestLayout()}.Serves()
 }
 
 // newestLayout is the number of the last migration.
 func newestLayout() (newest int64) {
-	files, _ := migrations.ReadDir("migrations")
+	files, _ := fs.ReadDir(migrations, ".")
 	for _, f := range files {
 		digits, _, _ := strings.Cut(f.Name(), "_")
 		n, _ := strconv.ParseInt(digits, 10, 64)

@@ -94,7 +94,7 @@ func TestCheckLeavesLaterLayoutsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.close()
-	if _, err := Check(t.Context(), path); !errors.Is(err, seawall.ErrInvalid) || seawall.Hint(err) == "" {
+	if _, err := Check(t.Context(), path); !errors.Is(err, seawall.ErrConflict) || seawall.Hint(err) == "" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -107,17 +107,13 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 			return err
 		}
 	}
-	// Payloads are nobody else's business; the log gets the file's mode. An
-	// existing file is not opened here: closing it would drop SQLite's locks.
-	if f, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
-		f.Close()
-	}
+	create(s.path)
 	c, err := openConn(s.path, false)
 	if err != nil {
 		return err
 	}
 	s.writer = &writer{conn: c, s: s, version: -1}
-	if err := migrate(ctx, s.path); err != nil {
+	if _, err := migrate(ctx, s.path, migrations); err != nil {
 		return err
 	}
 	for range readers {
@@ -148,6 +144,15 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 		err = errs[0]
 	}
 	return err
+}
+
+// create makes an empty file where there is none. Payloads are nobody else's
+// business; the log gets the file's mode. An existing file is not opened here:
+// closing it would drop SQLite's locks.
+func create(path string) {
+	if f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
+		f.Close()
+	}
 }
 
 var (
