@@ -27,9 +27,19 @@ const patience = 30 * time.Second
 
 // Each story runs in a folder of its own, with a gateway and destinations of its
 // own on free ports. Beside testscript's commands a story has those of stage.
-func TestStories(t *testing.T) {
+func TestStories(t *testing.T) { stories(t, "") }
+
+// stories plays them, each on the store that its file names or, with the URL of a
+// server, on a database of its own there.
+func stories(t *testing.T, server string) {
 	testscript.Run(t, testscript.Params{
 		Dir: "../../test/scripts",
+		Condition: func(cond string) (bool, error) {
+			if cond != "postgres" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return server != "", nil
+		},
 		Setup: func(e *testscript.Env) error {
 			s := &stage{destinations: map[string]*destination{}}
 			e.Values[stageKey{}] = s
