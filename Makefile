@@ -34,7 +34,7 @@ demo: build ## the same, and then a tour of what a gateway is for
 	bin/seawall demo --tour
 
 .PHONY: test
-test: tools lint unit fuzz sdk crash ## everything CI runs
+test: tools lint unit fuzz sdk crash rows ## everything CI runs
 
 .PHONY: tools
 tools: ## install what the tests need (as root), or say what is missing
@@ -64,7 +64,7 @@ generate: ## write the generated files again
 
 .PHONY: unit
 unit: ## go test with the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /test/crash)
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vE '/test/(crash|faults)')
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (3s)
@@ -80,9 +80,16 @@ sdk: build ## official SDKs as clients of a running gateway
 crash: ## kill -9 under load, a few times
 	$(GO) test -count=1 -v -timeout 10m ./test/crash -args -crash.kills=$(KILLS)
 
+# The other rows of the fault matrix (docs/faults.md): each test injects one kind
+# of fault into the real binary.
+.PHONY: rows
+rows: ## a fraction of each row of the fault matrix
+	$(GO) test -count=1 -v -timeout 15m ./test/faults
+
 .PHONY: faults
-faults: ## the same 300 times; about twenty minutes
+faults: ## all of it, at full length: about two hours
 	$(GO) test -count=1 -v -timeout 90m ./test/crash -args -crash.kills=300
+	$(GO) test -count=1 -v -timeout 3h ./test/faults -args -faults.full
 
 .PHONY: bench
 bench: ## throughput and latency beside a bare baseline

@@ -4,6 +4,7 @@
 package witness
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -74,6 +75,13 @@ func (h *History) Receive(r Received) {
 	if r.Delivered() {
 		h.delivered[r.Seq] = true
 	}
+}
+
+// Received returns what the destination saw so far, in the order of its answers.
+func (h *History) Received() []Received {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.received)
 }
 
 // Missing counts the events that were acknowledged and have not been delivered.

@@ -25,6 +25,7 @@ type Setup struct {
 	Store string // default: a SQLite file in the gateway's directory
 	Sink  string // address of the destination
 	Slots int    // deliveries in flight at once
+	Retry string // of the destination; default: the gateway's own
 	Extra string // more of the file, after everything else
 }
 
@@ -38,6 +39,7 @@ destinations:
   sink:
     url: "http://%s/"
     concurrency: %d
+    retry: {%s}
     sign: { secret: "${WITNESS_SINK_SECRET}" }
 routes:
   - { from: witness, to: sink }
@@ -56,7 +58,8 @@ type Gateway struct {
 	setup Setup
 	out   string // file with what all its lives printed
 	cmd   *exec.Cmd
-	done  chan error
+	done  chan struct{} // closed once it has ended
+	err   error         // with which it did
 }
 
 // NewGateway writes a configuration into dir, on free addresses.
@@ -81,7 +84,7 @@ func NewGateway(binary, dir string, setup Setup) (*Gateway, error) {
 
 // Configure writes the configuration anew; a running gateway reads it at SIGHUP.
 func (g *Gateway) Configure(slots int, extra string) error {
-	text := fmt.Sprintf(config, g.setup.Store, g.Addr, g.Admin, g.setup.Sink, slots, extra)
+	text := fmt.Sprintf(config, g.setup.Store, g.Addr, g.Admin, g.setup.Sink, slots, g.setup.Retry, extra)
 	return os.WriteFile(g.File, []byte(text), 0o600)
 }
 
@@ -101,8 +104,9 @@ func (g *Gateway) Start() error {
 	if err := g.cmd.Start(); err != nil {
 		return err
 	}
-	g.done = make(chan error, 1)
-	go func(c *exec.Cmd, done chan error) { done <- c.Wait() }(g.cmd, g.done)
+	cmd, done := g.cmd, make(chan struct{})
+	g.done = done
+	go func() { g.err = cmd.Wait(); close(done) }()
 	return nil
 }
 
@@ -116,8 +120,8 @@ func (g *Gateway) Signal(s os.Signal) error { return g.cmd.Process.Signal(s) }
 // it has no reason to.
 func (g *Gateway) Kill(after time.Duration) error {
 	select {
-	case err := <-g.done:
-		return fmt.Errorf("the gateway ended by itself (%v): %s", err, g.Said())
+	case <-g.done:
+		return fmt.Errorf("the gateway ended by itself (%v): %s", g.err, g.Said())
 	case <-time.After(after):
 	}
 	if err := g.cmd.Process.Kill(); err != nil {
@@ -134,7 +138,7 @@ func (g *Gateway) Stop() error {
 	}
 	err := g.Ended(stopFor)
 	switch {
-	case errors.Is(err, errStays):
+	case errors.Is(err, ErrStays):
 		return errors.Join(fmt.Errorf("after SIGTERM: %w: %s", err, g.Said()), g.cmd.Process.Kill())
 	case err != nil:
 		return fmt.Errorf("stopped with %w: %s", err, g.Said())
@@ -142,15 +146,16 @@ func (g *Gateway) Stop() error {
 	return nil
 }
 
-var errStays = errors.New("it did not end in time")
+// ErrStays is that a process was to end and did not.
+var ErrStays = errors.New("it did not end in time")
 
 // Ended waits until it ends by itself, with the error of its exit status.
 func (g *Gateway) Ended(within time.Duration) error {
 	select {
-	case err := <-g.done:
-		return err
+	case <-g.done:
+		return g.err
 	case <-time.After(within):
-		return fmt.Errorf("%w: %s", errStays, within)
+		return fmt.Errorf("%w: %s", ErrStays, within)
 	}
 }
 
@@ -171,4 +176,16 @@ func Build(dir string) (binary string, err error) {
 		return "", fmt.Errorf("build the gateway: %w: %s", err, out)
 	}
 	return binary, nil
+}
+
+// Discard ends it at once, if it runs: for what a test leaves behind.
+func (g *Gateway) Discard() {
+	if g.cmd == nil || g.cmd.Process == nil {
+		return
+	}
+	g.cmd.Process.Kill()
+	select {
+	case <-g.done:
+	case <-time.After(stopFor):
+	}
 }
