@@ -58,7 +58,7 @@ func forget(config string) int {
 		return 1
 	}
 	find := func(pattern string) string { return string(regexp.MustCompile(pattern).FindSubmatch(text)[1]) }
-	listen, sink := find(`(?m)^listen: "(.*)"`), find(`url: "(.*)"`)
+	listen, sink := find(`(?m)^listen: "(.*)"`), find(`url: "(.*?)"`)
 	type event struct {
 		id   string
 		body []byte

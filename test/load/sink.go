@@ -14,6 +14,7 @@ import (
 // Request is what a sink received.
 type Request struct {
 	Conn   int // number of the connection, in the order they were accepted
+	Path   string
 	Header http.Header
 	Body   []byte // valid until Receive returns
 	At     time.Time
@@ -82,7 +83,7 @@ func (s *Sink) serve(c net.Conn, n int) {
 		if _, err := io.ReadFull(req.Body, body); err != nil {
 			return
 		}
-		status := s.receive(Request{Conn: n, Header: req.Header, Body: body, At: time.Now()})
+		status := s.receive(Request{Conn: n, Path: req.URL.Path, Header: req.Header, Body: body, At: time.Now()})
 		answer = fmt.Appendf(answer[:0], "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", status, http.StatusText(status))
 		if _, err := c.Write(answer); err != nil {
 			return

@@ -24,7 +24,11 @@ func Check(h *History) []Violation {
 	c.lost()
 	c.genuine()
 	c.one()
-	c.repeats()
+	if h.Nodes > 0 {
+		c.repeatsOfNodes()
+	} else {
+		c.repeats()
+	}
 	return c.found
 }
 
@@ -33,6 +37,7 @@ type checker struct {
 	byID  map[string][]Received
 	bySeq map[int][]Received
 	found []Violation
+	twice int // deliveries in flight twice that a fault explains
 }
 
 func (c *checker) fail(guarantee, format string, args ...any) {

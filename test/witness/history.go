@@ -11,14 +11,17 @@ import (
 
 // Sent is the sender's log of one event.
 type Sent struct {
-	Tries int // requests made
-	Acks  int // those answered 2xx
+	Tries int       // requests made
+	Acks  int       // those answered 2xx
+	Tried time.Time // the first of them began
+	Acked time.Time // the first answer came
 }
 
 // Received is one request at the destination.
 type Received struct {
-	Life   int // how often the gateway had been killed when its connection was made
-	Seq    int // number of the event, as the body says
+	Queue  string // which of the destinations
+	Life   int    // how often the gateway had been killed when its connection was made
+	Seq    int    // number of the event, as the body says
 	Intact bool
 	Forged string // why the signature is none; "" if it is good
 	ID     string // webhook-id
@@ -37,10 +40,12 @@ func (r Received) Delivered() bool { return r.Answer/100 == 2 }
 type History struct {
 	Kills int
 	Slots int // deliveries that the gateway may have in flight at once
+	Nodes int // gateways that share the work; 0: one, which is killed and started again
 
 	mu        sync.Mutex
 	sent      map[int]Sent
 	received  []Received
+	faults    []Fault
 	delivered map[int]bool
 }
 
@@ -53,6 +58,9 @@ func (h *History) Try(seq int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.sent[seq]
+	if s.Tries == 0 {
+		s.Tried = time.Now()
+	}
 	s.Tries++
 	h.sent[seq] = s
 }
@@ -62,6 +70,9 @@ func (h *History) Ack(seq int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.sent[seq]
+	if s.Acks == 0 {
+		s.Acked = time.Now()
+	}
 	s.Acks++
 	h.sent[seq] = s
 }

@@ -20,31 +20,6 @@ const (
 	stopFor = 30 * time.Second
 )
 
-// Setup is what a gateway is configured with.
-type Setup struct {
-	Store string // default: a SQLite file in the gateway's directory
-	Sink  string // address of the destination
-	Slots int    // deliveries in flight at once
-	Retry string // of the destination; default: the gateway's own
-	Extra string // more of the file, after everything else
-}
-
-const config = `store: "%s"
-listen: "%s"
-admin: { listen: "%s" }
-egress: { allow: ["127.0.0.0/8"] }
-sources:
-  witness: { provider: github, secret: "${WITNESS_SOURCE_SECRET}" }
-destinations:
-  sink:
-    url: "http://%s/"
-    concurrency: %d
-    retry: {%s}
-    sign: { secret: "${WITNESS_SINK_SECRET}" }
-routes:
-  - { from: witness, to: sink }
-%s`
-
 // Gateway is the real binary on a store that outlives it.
 type Gateway struct {
 	Binary string
@@ -84,8 +59,7 @@ func NewGateway(binary, dir string, setup Setup) (*Gateway, error) {
 
 // Configure writes the configuration anew; a running gateway reads it at SIGHUP.
 func (g *Gateway) Configure(slots int, extra string) error {
-	text := fmt.Sprintf(config, g.setup.Store, g.Addr, g.Admin, g.setup.Sink, slots, g.setup.Retry, extra)
-	return os.WriteFile(g.File, []byte(text), 0o600)
+	return os.WriteFile(g.File, []byte(g.setup.text(g.Addr, g.Admin, slots, extra)), 0o600)
 }
 
 // Start starts the next life.

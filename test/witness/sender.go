@@ -32,7 +32,7 @@ type Sender struct {
 	again []int // to be sent once more
 }
 
-// NewSender makes a sender to the source of [Config] at one or several gateways;
+// NewSender makes a sender to the source of a [Setup] at one or several gateways;
 // of those it asks another one after each failure. Its queue takes most events;
 // what is unsent when ctx ends is given up. answered sees every answer, and may
 // be nil.

@@ -2,12 +2,13 @@ package witness
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
 )
 
-// NewSink is the destination of [Config]. It notes each request in h, with the
+// NewSink is the destination of a [Setup]. It notes each request in h, with the
 // life of the gateway that it came from, and answers what decide says, or 200
 // where decide is nil.
 func NewSink(h *History, life func() int, decide func(Received) (status int)) (*load.Sink, error) {
@@ -25,7 +26,7 @@ func NewSink(h *History, life func() int, decide func(Received) (status int)) (*
 
 func receive(r load.Request, life int) Received {
 	got := Received{
-		Life: life, Began: r.At,
+		Queue: strings.TrimPrefix(r.Path, "/"), Life: life, Began: r.At,
 		ID: r.Header.Get("webhook-id"), Key: r.Header.Get("Idempotency-Key"), Event: r.Header.Get("seawall-event"),
 	}
 	got.Seq, got.Intact = load.Intact(r.Body)
