@@ -41,6 +41,12 @@ type Store struct {
 	accepts *batcher[*acceptCall]
 	settles *batcher[*settleCall]
 
+	days     days
+	depths   depths
+	horizon  horizon
+	refusals refusals
+	sweep    sweep
+
 	failed    chan struct{}
 	closeOnce sync.Once
 }
@@ -90,6 +96,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 	if err := s.addDays(ctx); err != nil {
 		return nil, err
 	}
+	s.days.open(ctx)
 	s.accepts = newBatcher(acceptWriters, s.flushAccepts)
 	s.settles = newBatcher(settleWriters, s.flushSettles)
 	return s, nil
@@ -140,6 +147,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.accepts.close()
 		s.settles.close()
+		s.days.close()
 		s.pool.Close()
 	})
 	return nil

@@ -61,15 +61,17 @@ CREATE TABLE event (
   type      text,
   entity    text,
   version   text,
-  source_id text,
+  source_id bytea,                -- as it came: text takes neither NUL nor broken UTF-8
   plan      bytea,                -- decisions, packed
   request   bytea,                -- method, url, remote, proof, headers, packed
   body      bytea,
   PRIMARY KEY (seq, part)
 ) PARTITION BY LIST (part);
+-- Large bodies come compressed already.
+ALTER TABLE event ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX event_id ON event (id, part);
 CREATE INDEX event_entity ON event (entity, seq) WHERE entity IS NOT NULL;
-CREATE INDEX event_unrouted ON event (seq) WHERE routing <> 0;
+CREATE INDEX event_unrouted ON event (routing, seq) WHERE routing <> 0;
 
 CREATE TABLE dedupe (
   source  integer NOT NULL,
@@ -135,6 +137,7 @@ CREATE TABLE finished (
   PRIMARY KEY (id, part)
 ) PARTITION BY LIST (part);
 CREATE INDEX finished_dead ON finished (queue, id) WHERE state = 4;
+CREATE INDEX finished_letters ON finished (state, id) WHERE state = 4;
 
 -- Attempts that did not end their delivery; those that did are in finished.
 CREATE TABLE attempt (
@@ -207,36 +210,55 @@ CREATE TABLE token (
 -- The serving role needs no right to change the schema: these two run as the
 -- owner of the tables. day is days since 1970.
 
+-- A table is made by itself and then attached, for which nobody who reads or
+-- writes the others has to wait.
 -- +goose StatementBegin
 CREATE FUNCTION seawall_add_day(day integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET client_min_messages = warning AS $$
 DECLARE
-  suffix text := to_char(date '1970-01-01' + day, 'YYYYMMDD');
+  name   text;
   parent text;
 BEGIN
   IF day <= 0 THEN
     RAISE EXCEPTION 'seawall_add_day: % is no day', day;
   END IF;
+  PERFORM pg_advisory_xact_lock(1936025975, 3);
   FOREACH parent IN ARRAY ARRAY['event', 'finished', 'attempt'] LOOP
-    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES IN (%s)', parent || '_' || suffix, parent, day);
+    name := parent || '_' || to_char(date '1970-01-01' + day, 'YYYYMMDD');
+    IF to_regclass(name) IS NULL THEN
+      EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', name, parent);
+      EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES IN (%s)', parent, name, day);
+    END IF;
   END LOOP;
 END
 $$;
 -- +goose StatementEnd
 
+-- Drops nothing, and says so, if there are events past a sequence number: they
+-- came after whoever gives the day up had looked through it.
 -- +goose StatementBegin
-CREATE FUNCTION seawall_drop_day(day integer) RETURNS void
+CREATE FUNCTION seawall_drop_day(day integer, seq bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET client_min_messages = warning AS $$
 DECLARE
   suffix text := to_char(date '1970-01-01' + day, 'YYYYMMDD');
   parent text;
+  past   boolean;
 BEGIN
   IF day <= 0 THEN
     RAISE EXCEPTION 'seawall_drop_day: % is no day', day;
   END IF;
+  IF to_regclass('event_' || suffix) IS NULL THEN
+    RETURN true;
+  END IF;
+  LOCK TABLE event, finished, attempt IN ACCESS EXCLUSIVE MODE;
+  EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE seq > $1)', 'event_' || suffix) INTO past USING seq;
+  IF past THEN
+    RETURN false;
+  END IF;
   FOREACH parent IN ARRAY ARRAY['event', 'finished', 'attempt'] LOOP
     EXECUTE format('DROP TABLE IF EXISTS %I', parent || '_' || suffix);
   END LOOP;
+  RETURN true;
 END
 $$;
 -- +goose StatementEnd
@@ -248,7 +270,7 @@ DO $$
 DECLARE
   f text;
 BEGIN
-  FOREACH f IN ARRAY ARRAY['seawall_add_day(integer)', 'seawall_drop_day(integer)'] LOOP
+  FOREACH f IN ARRAY ARRAY['seawall_add_day(integer)', 'seawall_drop_day(integer, bigint)'] LOOP
     EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', f, current_schema());
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
   END LOOP;

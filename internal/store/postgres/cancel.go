@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// qKeys gives the keys of deliveries by id, as far as their events are kept, in
+// the order of the keys: whoever locks several does so in that order.
+const qKeys = `SELECT u.i::integer - 1, (e.seq << 15) + u.n, e.part FROM unnest($1::uuid[], $2::integer[], $3::integer[])
+	WITH ORDINALITY u (event, day, n, i)
+	CROSS JOIN LATERAL (SELECT seq, part FROM event WHERE id = u.event AND part IN (u.day, 0) LIMIT 1) e ORDER BY 2`
+
+// keyed is a delivery whose event is kept.
+type keyed struct {
+	id   seawall.DeliveryID
+	key  int64
+	part int32
+	at   int // its place among the ids that were asked for
+}
+
+// keysOf finds deliveries by id, in the order of their keys.
+func keysOf(ctx context.Context, q querier, ids []seawall.DeliveryID) ([]keyed, error) {
+	events, days, ns := make([][16]byte, len(ids)), make([]int32, len(ids)), make([]int32, len(ids))
+	for i, id := range ids {
+		events[i], days[i], ns[i] = id.Event(), dayOf(id.Event()), int32(id.N())
+	}
+	rows, err := q.Query(ctx, qKeys, events, days, ns)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (k keyed, err error) {
+		err = row.Scan(&k.at, &k.key, &k.part)
+		if err == nil {
+			k.id = ids[k.at]
+		}
+		return k, err
+	})
+}
+
+const qCancel = `WITH gone AS (DELETE FROM delivery WHERE id = ANY ($1) RETURNING *)
+	INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created, reason, entity, rank)
+	SELECT part, id, event, queue, $2, $3, size, route, revision, flags, attempts, round, since, created, $4, entity, rank
+	FROM gone RETURNING id`
+
+func (s *Store) Cancel(ctx context.Context, ids []seawall.DeliveryID, reason string, a seawall.Action) (ended []seawall.DeliveryID, err error) {
+	at := a.At
+	if at.IsZero() {
+		at = s.now()
+	}
+	err = s.change(ctx, func(tx pgx.Tx) error {
+		ended = nil
+		ks, err := keysOf(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		keys := make([]int64, len(ks))
+		for i, k := range ks {
+			keys[i] = k.key
+		}
+		rows, err := tx.Query(ctx, qCancel, keys, int16(seawall.Canceled), at, orNull(legible(reason)))
+		if err != nil {
+			return err
+		}
+		gone, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(ks, func(a, b keyed) int { return a.at - b.at })
+		for _, k := range ks {
+			if i := slices.Index(gone, k.key); i >= 0 {
+				gone = slices.Delete(gone, i, i+1)
+				ended = append(ended, k.id)
+			}
+		}
+		return s.record(ctx, tx, a)
+	})
+	return ended, err
+}
