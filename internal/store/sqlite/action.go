@@ -15,18 +15,24 @@ func (t *txn) record(a seawall.Action) error {
 	if a.What == "" {
 		return nil
 	}
-	var detail []byte
-	if len(a.Detail) > 0 {
-		var err error
-		if detail, err = json.Marshal(a.Detail); err != nil {
-			return err
-		}
+	detail, err := actionDetail(a)
+	if err != nil {
+		return err
 	}
 	at := a.At
 	if at.IsZero() {
 		at = t.s.now()
 	}
-	return t.use(qAddAction).int(at.UnixMicro()).text(a.By).text(a.What).word(a.On).text(string(detail)).exec()
+	return t.use(qAddAction).int(at.UnixMicro()).text(a.By).text(a.What).word(a.On).text(detail).exec()
+}
+
+// actionDetail is an action's detail as JSON; "" if it has none.
+func actionDetail(a seawall.Action) (string, error) {
+	if len(a.Detail) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(a.Detail)
+	return string(b), err
 }
 
 func (s *Store) Record(ctx context.Context, a seawall.Action) error {

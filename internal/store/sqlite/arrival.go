@@ -37,7 +37,12 @@ type kind struct {
 
 // addArrival writes an arrival; event is 0 if it has none.
 func (t *txn) addArrival(a *seawall.Arrival, event int64) error {
-	return t.use(qAddArrival).word(a.Source).int(a.At.UnixMicro()).int(int64(a.Verdict)).orNull(event).int(int64(a.Status)).
+	return t.putArrival(t.use(qAddArrival), a, event)
+}
+
+// putArrival binds an arrival to what is left of a statement, and runs it.
+func (t *txn) putArrival(st *stmt, a *seawall.Arrival, event int64) error {
+	return st.word(a.Source).int(a.At.UnixMicro()).int(int64(a.Verdict)).orNull(event).int(int64(a.Status)).
 		text(a.Reason).text(a.Detail).text(a.SourceID).text(a.Proof).text(a.Remote).text(a.Method).text(a.URL).
 		int(a.BodySize).blob(pack.Headers(a.Headers)).blob(a.Body).exec()
 }

@@ -169,19 +169,25 @@ func (s *Store) Attempts(ctx context.Context, id seawall.DeliveryID) (as []seawa
 		if err != nil {
 			return err
 		}
-		st := c.use(qAttempts).int(key)
-		defer st.done()
-		for st.next() {
-			st.getInt()
-			a, err := pack.ParseAttempt(st.peek())
-			if err != nil {
-				return err
-			}
-			as = append(as, a)
-		}
-		return st.done()
+		as, err = c.attempts(key)
+		return err
 	})
 	return as, err
+}
+
+// attempts reads those of a delivery, first to last.
+func (c *conn) attempts(key int64) (as []seawall.Attempt, err error) {
+	st := c.use(qAttempts).int(key)
+	defer st.done()
+	for st.next() {
+		st.getInt()
+		a, err := pack.ParseAttempt(st.peek())
+		if err != nil {
+			return nil, err
+		}
+		as = append(as, a)
+	}
+	return as, st.done()
 }
 
 // deliveryKey returns the key of a delivery whose event is kept;

@@ -15,15 +15,19 @@ var (
 
 func (s *Store) Gates(ctx context.Context) (gs []store.GateState, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		gs = nil
-		st := c.use(qGates)
-		for st.next() {
-			gs = append(gs, store.GateState{Destination: st.getText(), Gate: seawall.Gate(st.getInt()),
-				Reason: st.getText(), By: st.getText(), At: st.getTime()})
-		}
-		return st.done()
+		gs, err = c.gates()
+		return err
 	})
 	return gs, err
+}
+
+func (c *conn) gates() (gs []store.GateState, err error) {
+	st := c.use(qGates)
+	for st.next() {
+		gs = append(gs, store.GateState{Destination: st.getText(), Gate: seawall.Gate(st.getInt()),
+			Reason: st.getText(), By: st.getText(), At: st.getTime()})
+	}
+	return gs, st.done()
 }
 
 func (s *Store) SetGate(ctx context.Context, g store.GateState, a seawall.Action) error {

@@ -35,7 +35,6 @@ func later(t *testing.T, more ...string) fs.FS {
 	return files
 }
 
-
 func TestG10_SchemaServesTheProgramBefore(t *testing.T) {
 	newest := newestLayout()
 	floor := fmt.Sprintf("INSERT INTO memo (key, value) VALUES ('floor', %d) ON CONFLICT DO UPDATE SET value = excluded.value;", newest+1)

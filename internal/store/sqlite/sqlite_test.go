@@ -26,6 +26,9 @@ func TestStore(t *testing.T) {
 				s = open(t, path, sqlite.Options{Now: clock.Now, Exclusive: true})
 				return s
 			},
+			Another: func(t *testing.T) store.Store {
+				return open(t, filepath.Join(t.TempDir(), "another.db"), sqlite.Options{Now: clock.Now, Exclusive: true})
+			},
 			Crash: func(t *testing.T) store.Store {
 				path = copyStore(t, path)
 				s = open(t, path, sqlite.Options{Now: clock.Now, Exclusive: true})

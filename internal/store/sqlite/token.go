@@ -14,13 +14,8 @@ var (
 )
 
 func (s *Store) AddToken(ctx context.Context, tok seawall.Token, a seawall.Action) error {
-	scopes, err := json.Marshal(tok.Scopes)
-	if err != nil {
-		return err
-	}
 	return s.write(ctx, 256, func(t *txn) error {
-		err := t.use(qAddToken).word(tok.Name).blob(tok.Hash[:]).text(string(scopes)).
-			int(tok.Created.UnixMicro()).time(tok.Expires).exec()
+		err := t.addToken(tok)
 		if constraint(err) {
 			return seawall.Errorf(seawall.ErrConflict, "there is a token named %q already", tok.Name)
 		}
@@ -29,6 +24,15 @@ func (s *Store) AddToken(ctx context.Context, tok seawall.Token, a seawall.Actio
 		}
 		return t.record(a)
 	})
+}
+
+func (t *txn) addToken(tok seawall.Token) error {
+	scopes, err := json.Marshal(tok.Scopes)
+	if err != nil {
+		return err
+	}
+	return t.use(qAddToken).word(tok.Name).blob(tok.Hash[:]).text(string(scopes)).
+		int(tok.Created.UnixMicro()).time(tok.Expires).exec()
 }
 
 func (s *Store) DeleteToken(ctx context.Context, name string, a seawall.Action) error {
@@ -45,19 +49,23 @@ func (s *Store) DeleteToken(ctx context.Context, name string, a seawall.Action) 
 
 func (s *Store) ListTokens(ctx context.Context) (ts []seawall.Token, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		ts = nil
-		st := c.use(qTokens)
-		defer st.done()
-		for st.next() {
-			tok := seawall.Token{Name: st.getText()}
-			copy(tok.Hash[:], st.peek())
-			if err := json.Unmarshal(st.peek(), &tok.Scopes); err != nil {
-				return err
-			}
-			tok.Created, tok.Expires = st.getTime(), st.getTime()
-			ts = append(ts, tok)
-		}
-		return st.done()
+		ts, err = c.tokens()
+		return err
 	})
 	return ts, err
+}
+
+func (c *conn) tokens() (ts []seawall.Token, err error) {
+	st := c.use(qTokens)
+	defer st.done()
+	for st.next() {
+		tok := seawall.Token{Name: st.getText()}
+		copy(tok.Hash[:], st.peek())
+		if err := json.Unmarshal(st.peek(), &tok.Scopes); err != nil {
+			return nil, err
+		}
+		tok.Created, tok.Expires = st.getTime(), st.getTime()
+		ts = append(ts, tok)
+	}
+	return ts, st.done()
 }

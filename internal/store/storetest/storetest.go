@@ -29,6 +29,9 @@ type Harness struct {
 	// Crash opens what a kill at this moment would have left. From then on that
 	// is the store which Reopen and Crash are about.
 	Crash func(t *testing.T) store.Store
+
+	// Another opens another empty store of the same engine, on the same clock.
+	Another func(t *testing.T) store.Store
 }
 
 // Clock is a clock that only a test moves.
@@ -58,13 +61,18 @@ func (c *Clock) Advance(d time.Duration) time.Time {
 // Run runs the suite; open makes a new, empty store for each test and closes it
 // at the test's end.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, group := range [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, orderTests, upkeepTests, modelTests} {
-		for _, tt := range group {
-			t.Run(tt.name, func(t *testing.T) {
-				t.Parallel()
-				tt.run(t, &suite{Harness: open(t), random: rand.NewChaCha8([32]byte{1})})
-			})
-		}
+	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, orderTests, upkeepTests, modelTests, transferTests}
+	for _, group := range groups {
+		run(t, open, group)
+	}
+}
+
+func run(t *testing.T, open func(t *testing.T) Harness, tests []test) {
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.run(t, &suite{Harness: open(t), random: rand.NewChaCha8([32]byte{1})})
+		})
 	}
 }
 

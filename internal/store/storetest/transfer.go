@@ -1,0 +1,381 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/transfer"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+var transferTests = []test{
+	{"TestG2_TransferLosesNothing", testTransfer},
+	{"TestG3_TransferKeepsDedupe", testTransferKeepsKeys},
+	{"TestG2_TransferGivesNoNumberTwice", testTransferKeepsCounters},
+	{"TestG2_TransferGoesOnWhereItWasKilled", testTransferResumes},
+	{"TestTransferRefusesWhatIsNotItsOwn", testTransferRefuses},
+}
+
+// RunTransfer runs the tests that move the harness's store into what Another
+// opens, which may be of another engine.
+func RunTransfer(t *testing.T, open func(t *testing.T) Harness) {
+	run(t, open, transferTests)
+}
+
+// movable skips the test for an engine that cannot be moved yet.
+func (s *suite) movable(t *testing.T) {
+	if s.Another == nil {
+		t.Skip("this engine cannot be moved into another store yet")
+	}
+}
+
+// mover is a store that can be moved.
+func mover(t *testing.T, s store.Store) store.Transfer {
+	t.Helper()
+	m, ok := s.(store.Transfer)
+	if !ok {
+		t.Fatalf("%T cannot be moved", s)
+	}
+	return m
+}
+
+// live fills a store with what there can be in one: everything that random
+// operations make, and what people add.
+func (s *suite) live(t *testing.T, seed uint64) *model {
+	t.Helper()
+	t.Logf("seed %d", seed)
+	m := &model{suite: s, rand: rand.New(rand.NewPCG(seed, 2)), keys: map[string]seawall.EventID{}, leases: map[string]store.Lease{}}
+	m.takeOver(t)
+	steps := []func(*testing.T){m.acceptOne, m.acceptOne, m.acceptOne, m.settleOne, m.settleOne, m.begin, m.cancel, m.replay, m.advance}
+	for i := range 250 {
+		if i == 120 {
+			m.takeOver(t) // tokens grow, what was begun is held
+		}
+		steps[m.rand.IntN(len(steps))](t)
+	}
+	ctx, now := t.Context(), s.Clock.Now()
+	// Repeats of both kinds, more than are kept.
+	for i := range 25 {
+		_, err := s.Store.Accept(ctx, []store.Acceptance{s.acceptance(s.event("shop", "again", "x"), "orders")})
+		must(t, err)
+		_, err = s.Store.Accept(ctx, []store.Acceptance{s.acceptance(s.event("shop", "again", fmt.Sprint(i)), "orders")})
+		must(t, err)
+	}
+	// What an event can be.
+	long := s.event("lab", strings.Repeat("long", 50), strings.Repeat("body", 100_000))
+	long.OccurredAt, long.Type, long.Entity, long.Version, long.Derived = now.Add(-time.Hour), "ünï", "order/7", "3", true
+	long.Headers["X-Two"] = []string{"a", "b"}
+	keyless := s.event("lab", "", "")
+	keyless.Keyless, keyless.Headers, keyless.Cause, keyless.Depth = true, nil, long.ID, 2
+	wrong := s.event("shop", "unplanned", "{}")
+	for _, e := range []*seawall.Event{long, keyless, wrong} {
+		a := s.acceptance(e, "orders", "audit")
+		for i := range a.Deliveries {
+			d := &a.Deliveries[i]
+			d.Entity, d.Rank = e.Entity, []byte{1, 0, 255}
+			if i == 1 {
+				d.State, d.Reason, d.Finished = seawall.Superseded, "a later one", now
+			}
+		}
+		if e == wrong {
+			e.Routing, e.Decisions = seawall.PlanError, []seawall.Decision{{Route: "r", Why: "line 1", Error: true}}
+			a.Deliveries = nil
+		}
+		_, err := s.Store.Accept(ctx, []store.Acceptance{a})
+		must(t, err)
+	}
+	// New deliveries, and one pinned to its revision.
+	var final []seawall.DeliveryID
+	for _, d := range m.deliveries {
+		if d.state.Final() {
+			final = append(final, d.id)
+		}
+	}
+	_, err := s.Store.Replay(ctx, final[:3], store.ReplayOptions{At: now.Add(time.Hour), NewID: true, Pin: true}, seawall.Action{At: now, By: "ann", What: "replay"})
+	must(t, err)
+	for i := range 5 {
+		must(t, s.Store.Refuse(ctx, seawall.Arrival{Source: "shop", At: now, Verdict: seawall.Rejected, Reason: "signature_mismatch", Detail: "no",
+			Status: 401, Remote: "192.0.2.9:1", Method: "POST", URL: "/in/shop", Headers: map[string][]string{"A": {"b"}}, Body: []byte{0, 1, byte(i)}, BodySize: 3}))
+	}
+	must(t, s.Store.SetGate(ctx, store.GateState{Destination: "audit", Gate: seawall.Paused, Reason: "moving", By: "ann", At: now}, seawall.Action{At: now, What: "pause", On: "audit", Detail: map[string]string{"a": "b"}}))
+	must(t, s.Store.AddToken(ctx, seawall.Token{Name: "ci", Hash: [32]byte{7}, Scopes: []string{"read"}, Created: now, Expires: now.Add(day)}, seawall.Action{}))
+	for _, text := range []string{"a", "b"} {
+		_, err := s.Store.AddRevision(ctx, now, "ann", []byte(text))
+		must(t, err)
+	}
+	return m
+}
+
+// all is what a store shows of what it holds, by the ways that people have.
+func (s *suite) all(t *testing.T, of store.Store) map[string]any {
+	t.Helper()
+	ctx, out := t.Context(), map[string]any{}
+	events := collect(t, func(p store.Page) (store.List[seawall.Event], error) {
+		return of.ListEvents(ctx, store.EventFilter{}, p)
+	})
+	out["events"] = len(events)
+	for i := range events {
+		id := events[i].ID
+		e, err := of.Event(ctx, id)
+		must(t, err)
+		duplicates, conflicts, err := of.Arrived(ctx, id)
+		must(t, err)
+		ds, err := of.DeliveriesOf(ctx, id)
+		must(t, err)
+		out[id.String()] = []any{e, duplicates, conflicts, ds}
+		for _, d := range ds {
+			as, err := of.Attempts(ctx, d.ID)
+			must(t, err)
+			out[d.ID.String()] = as
+		}
+	}
+	arrivals := collect(t, func(p store.Page) (store.List[seawall.Arrival], error) {
+		return of.ListArrivals(ctx, store.ArrivalFilter{}, p)
+	})
+	for _, a := range arrivals {
+		whole, err := of.Arrival(ctx, a.ID)
+		must(t, err)
+		out[fmt.Sprint("arrival ", a.ID)] = whole
+	}
+	out["actions"] = collect(t, func(p store.Page) (store.List[seawall.Action], error) { return of.ListActions(ctx, "", p) })
+	out["revisions"] = collect(t, func(p store.Page) (store.List[seawall.Revision], error) { return of.ListRevisions(ctx, p) })
+	gates, err := of.Gates(ctx)
+	must(t, err)
+	tokens, err := of.ListTokens(ctx)
+	must(t, err)
+	pending, err := of.Pending(ctx)
+	must(t, err)
+	depths, err := of.Depths(ctx)
+	must(t, err)
+	slices.SortFunc(depths, func(a, b store.Depth) int { return strings.Compare(a.Destination, b.Destination) })
+	out["gates"], out["tokens"], out["pending"], out["depths"] = gates, tokens, pending, depths
+	return out
+}
+
+// same checks that two stores show the same.
+func (s *suite) same(t *testing.T, a, b store.Store) {
+	t.Helper()
+	want, got := s.all(t, a), s.all(t, b)
+	for key := range got {
+		if _, ok := want[key]; !ok {
+			t.Errorf("%s is new", key)
+		}
+	}
+	for key := range want {
+		w, err := json.Marshal(want[key])
+		must(t, err)
+		g, err := json.Marshal(got[key])
+		must(t, err)
+		if string(w) != string(g) {
+			t.Errorf("%s: got\n%.2000s\nwant\n%.2000s", key, g, w)
+		}
+	}
+}
+
+func testTransfer(t *testing.T, s *suite) {
+	s.movable(t)
+	m := s.live(t, uint64(time.Now().UnixNano()))
+	to := s.Another(t)
+	r, err := transfer.Move(t.Context(), mover(t, s.Store), mover(t, to), transfer.Options{Chunk: 10})
+	must(t, err)
+	if r.Resumed || r.Already || len(r.Parts) != len(store.Parts) || r.Parts[0].Rows == 0 || r.Parts[0].Deliveries == 0 || r.Parts[0].Attempts == 0 {
+		t.Errorf("report %+v", r)
+	}
+	s.same(t, s.Store, to)
+
+	// It goes on as the other would have.
+	last := newest(t, s.Store)
+	tokens := map[string]int64{}
+	for d, l := range m.leases {
+		tokens[d] = l.Token
+	}
+	s.Store = to
+	m.restarted()
+	m.takeOver(t)
+	for d, l := range m.leases {
+		if l.Token <= tokens[d] {
+			t.Errorf("the lane of %s has token %d, and had %d before", d, l.Token, tokens[d])
+		}
+	}
+	if e := s.accept(t, "the next", "orders"); e.Seq <= last {
+		t.Errorf("the next event has number %d, and there was %d before", e.Seq, last)
+	}
+	for range 100 {
+		m.settleOne(t)
+		m.replay(t)
+	}
+	for _, d := range m.deliveries {
+		s.delivery(t, d.id, d.state)
+	}
+	must(t, s.Store.Refuse(t.Context(), seawall.Arrival{Source: "shop", At: s.Clock.Now(), Verdict: seawall.Rejected}))
+	rev, err := s.Store.AddRevision(t.Context(), s.Clock.Now(), "ann", []byte("c"))
+	must(t, err)
+	if rev.Number != 3 {
+		t.Errorf("the next revision is %d", rev.Number)
+	}
+}
+
+// newest is the highest accept sequence number there is.
+func newest(t *testing.T, s store.Store) int64 {
+	t.Helper()
+	l, err := s.ListEvents(t.Context(), store.EventFilter{}, store.Page{Limit: 1})
+	must(t, err)
+	return l.Items[0].Seq
+}
+
+func testTransferKeepsKeys(t *testing.T, s *suite) {
+	s.movable(t)
+	first := s.accept(t, "a", "orders")
+	long := strings.Repeat("x", 300)
+	second := s.accept(t, long, "orders")
+	s.Clock.Advance(horizon + time.Second)
+	third := s.accept(t, "a", "orders") // has the key now
+	to := s.Another(t)
+	_, err := transfer.Move(t.Context(), mover(t, s.Store), mover(t, to), transfer.Options{})
+	must(t, err)
+	s.Store = to
+	again := s.event("shop", "a", `{"id":"a"}`)
+	s.again(t, again, seawall.Duplicate, third.ID)
+	s.again(t, s.event("shop", "a", "other"), seawall.Conflict, third.ID)
+	s.accept(t, long, "orders") // past its horizon
+	for id, want := range map[seawall.EventID]int{first.ID: 0, second.ID: 0, third.ID: 1} {
+		duplicates, conflicts, err := to.Arrived(t.Context(), id)
+		must(t, err)
+		if duplicates != want || conflicts != want {
+			t.Errorf("%s: %d duplicates, %d conflicts, want %d", id, duplicates, conflicts, want)
+		}
+	}
+}
+
+func testTransferKeepsCounters(t *testing.T, s *suite) {
+	s.movable(t)
+	first := s.accept(t, "a")
+	for range 3 {
+		s.again(t, s.event("shop", "a", `{"id":"a"}`), seawall.Duplicate, first.ID)
+	}
+	s.Clock.Advance(2 * horizon)
+	if n := s.expire(t, horizon, horizon); n != 1 {
+		t.Fatalf("%d events expired, want 1", n)
+	}
+	to := s.Another(t)
+	_, err := transfer.Move(t.Context(), mover(t, s.Store), mover(t, to), transfer.Options{})
+	must(t, err)
+	s.Store = to
+	if e := s.accept(t, "b"); e.Seq <= first.Seq {
+		t.Errorf("the next event has number %d, and there was %d before", e.Seq, first.Seq)
+	}
+}
+
+// killed fails at a call of Import, before or after it took effect.
+type killed struct {
+	store.Transfer
+	left  int
+	after bool
+}
+
+var errKilled = errors.New("killed")
+
+func (k *killed) Import(ctx context.Context, c store.Chunk) error {
+	k.left--
+	if k.left > 0 {
+		return k.Transfer.Import(ctx, c)
+	}
+	if k.after {
+		if err := k.Transfer.Import(ctx, c); err != nil {
+			return err
+		}
+	}
+	return errKilled
+}
+
+func testTransferResumes(t *testing.T, s *suite) {
+	s.movable(t)
+	seed := uint64(time.Now().UnixNano())
+	s.live(t, seed)
+	to := s.Another(t)
+	random := rand.New(rand.NewPCG(seed, 3))
+	for n := 0; ; n++ {
+		k := &killed{Transfer: mover(t, to), left: 1 + random.IntN(6), after: random.IntN(2) == 0}
+		r, err := transfer.Move(t.Context(), mover(t, s.Store), k, transfer.Options{Chunk: 7})
+		if err == nil {
+			if n < 3 || !r.Resumed {
+				t.Errorf("killed %d times, report %+v", n, r)
+			}
+			break
+		}
+		if !errors.Is(err, errKilled) || n > 200 {
+			t.Fatal(err)
+		}
+	}
+	s.same(t, s.Store, to)
+	r, err := transfer.Move(t.Context(), mover(t, s.Store), mover(t, to), transfer.Options{})
+	if err != nil || !r.Already {
+		t.Errorf("once more: %+v, %v", r, err)
+	}
+	s.accept(t, "after the move", "orders")
+	if _, err := transfer.Move(t.Context(), mover(t, s.Store), mover(t, to), transfer.Options{}); !errors.Is(err, seawall.ErrConflict) || seawall.Hint(err) == "" {
+		t.Errorf("the source went on: %v", err)
+	}
+}
+
+func testTransferRefuses(t *testing.T, s *suite) {
+	s.movable(t)
+	ctx := t.Context()
+	s.accept(t, "a", "orders")
+	move := func(from, to store.Store) error {
+		_, err := transfer.Move(ctx, mover(t, from), mover(t, to), transfer.Options{})
+		return err
+	}
+	if err := move(s.Store, s.Store); !errors.Is(err, seawall.ErrInvalid) {
+		t.Errorf("into itself: %v", err)
+	}
+	own := s.Another(t)
+	_, err := own.AddRevision(ctx, s.Clock.Now(), "ann", []byte("x"))
+	must(t, err)
+	if err := move(s.Store, own); !errors.Is(err, seawall.ErrConflict) {
+		t.Errorf("into one that has something of its own: %v", err)
+	}
+	// Half a copy is neither a target for others nor a source.
+	half := s.Another(t)
+	from := mover(t, s.Store)
+	id, err := from.Identity(ctx)
+	must(t, err)
+	must(t, mover(t, half).Adopt(ctx, id.ID))
+	if err := move(own, half); !errors.Is(err, seawall.ErrConflict) {
+		t.Errorf("into what is being copied from another: %v", err)
+	}
+	if err := move(half, s.Another(t)); !errors.Is(err, seawall.ErrConflict) {
+		t.Errorf("from half a copy: %v", err)
+	}
+	// A chunk that does not follow is refused, one that is there already is not
+	// written again.
+	c, err := from.Export(ctx, store.PartEvents, 0, 10)
+	must(t, err)
+	gap := c
+	gap.After, gap.Next = c.Next+5, c.Next+6
+	if err := mover(t, half).Import(ctx, gap); !errors.Is(err, seawall.ErrConflict) {
+		t.Errorf("a gap: %v", err)
+	}
+	for range 2 {
+		must(t, mover(t, half).Import(ctx, c))
+	}
+	must(t, move(s.Store, half))
+	s.same(t, s.Store, half)
+
+	// What was changed on the way is found.
+	changed := s.Another(t)
+	must(t, mover(t, changed).Adopt(ctx, id.ID))
+	c.Events[0].Event.Body = []byte("changed")
+	must(t, mover(t, changed).Import(ctx, c))
+	if err := move(s.Store, changed); !errors.Is(err, seawall.ErrConflict) || !strings.Contains(err.Error(), "events differ") {
+		t.Errorf("a copy that differs: %v", err)
+	}
+}

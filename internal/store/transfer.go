@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// Transfer moves all that a store holds into another one, of any engine, so that
+// it goes on there as it would have here: with the same ids, numbers, counts and
+// times. Nobody may serve either store meanwhile. Package transfer drives it.
+type Transfer interface {
+	// Identity tells what the store is, giving it an id if it has none.
+	Identity(ctx context.Context) (Identity, error)
+
+	// Adopt begins to make an empty store a copy of the one with that id, or goes
+	// on with it. It fails with seawall.ErrConflict if the store holds anything
+	// else.
+	Adopt(ctx context.Context, origin int64) error
+
+	// Export returns what a part holds after a number, in order, in about limit
+	// rows; fewer, where they are large.
+	Export(ctx context.Context, p Part, after int64, limit int) (Chunk, error)
+
+	// Import writes a chunk with its mark in one transaction. Of a chunk that was
+	// written already it writes nothing. It fails with seawall.ErrConflict if the
+	// chunk does not follow on the mark.
+	Import(ctx context.Context, c Chunk) error
+
+	// Finish says that the copy is whole, with a digest of its content.
+	Finish(ctx context.Context, digest int64) error
+}
+
+// Identity is what a store is, among others.
+type Identity struct {
+	ID     int64          // given at random
+	Empty  bool           // it holds nothing that came from outside
+	Origin int64          // id of the store that it is a copy of; 0: of none
+	Marks  map[Part]int64 // how far each part is copied
+	Done   bool           // the copy is whole
+	Digest int64          // of what was copied
+}
+
+// Part is a share of what a store holds.
+type Part string
+
+const (
+	PartEvents    Part = "events" // with their keys, counts of repeats, deliveries, attempts; by accept sequence
+	PartArrivals  Part = "arrivals"
+	PartActions   Part = "actions"
+	PartRevisions Part = "revisions"
+	PartRest      Part = "rest" // what is small, and the counters
+)
+
+// Parts are all of them, in the order in which they are moved: what is referred
+// to comes first.
+var Parts = []Part{PartEvents, PartArrivals, PartActions, PartRevisions, PartRest}
+
+// Chunk is a piece of one part. The field of that part alone is filled.
+type Chunk struct {
+	Part  Part
+	After int64 // the number that was asked for
+	Next  int64 // the number of its last row: where to go on
+	More  bool
+
+	Events    []MovedEvent
+	Arrivals  []seawall.Arrival
+	Actions   []seawall.Action
+	Revisions []seawall.Revision
+	Rest      *Rest
+}
+
+// Rows is how many rows the chunk has, deliveries and attempts not counted.
+func (c *Chunk) Rows() int {
+	n := len(c.Events) + len(c.Arrivals) + len(c.Actions) + len(c.Revisions)
+	if c.Rest != nil {
+		n += len(c.Rest.Gates) + len(c.Rest.Tokens) + len(c.Rest.Lanes)
+	}
+	return n
+}
+
+// MovedEvent is an event with all that belongs to it.
+type MovedEvent struct {
+	Event                 *seawall.Event
+	Key                   *Key // nil if it has none, or if a later event has it now
+	Duplicates, Conflicts int64
+	Deliveries            []MovedDelivery
+}
+
+// Key is what is kept of a dedupe key, beside what the event itself says.
+type Key struct {
+	BodyHash [16]byte
+	Expires  time.Time
+}
+
+// MovedDelivery is a delivery with its attempts.
+type MovedDelivery struct {
+	Delivery seawall.Delivery
+	Replayed bool // made by a replay
+	Attempts []seawall.Attempt
+}
+
+// Rest is what is small, and the counters, so that no number is given twice.
+type Rest struct {
+	Seq     int64 // the last accept sequence number given
+	Arrival int64 // likewise
+	Action  int64
+	Gates   []GateState
+	Tokens  []seawall.Token
+	Lanes   []LaneToken // those ever held
+}
+
+// LaneToken is the last token of a lane.
+type LaneToken struct {
+	Lane
+	Token int64
+}
