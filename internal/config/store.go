@@ -96,7 +96,7 @@ func (v value) database(s Store) {
 	}
 	if v.env == "" && holdsPassword(v.node.text) {
 		v.fail(`write "${NAME}" in its place and set the environment variable, or leave it to PGPASSWORD or ~/.pgpass`,
-			"a password must not stand in the file itself")
+			"a password must not stand here in the clear")
 	}
 }
 

@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -37,9 +38,37 @@ type Options struct {
 	Log   *slog.Logger     // default: nothing is logged
 }
 
-// Open opens a store, creating it where there is none, and brings its layout up
-// to this version.
+// Open opens a store, creating it where there is none, and brings its schema up
+// to this version. One that is half of a copy is refused.
 func Open(ctx context.Context, addr config.Store, o Options) (Store, error) {
+	s, err := open(ctx, addr, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := whole(ctx, s); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", addr, err), s.Close())
+	}
+	return s, nil
+}
+
+// whole refuses a store into which another is still being moved.
+func whole(ctx context.Context, s Store) error {
+	m, ok := s.(store.Transfer)
+	if !ok {
+		return nil
+	}
+	i, err := m.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if i.Origin != 0 && !i.Done {
+		return seawall.Errorf(seawall.ErrConflict, "another store is being moved into it, and that is not finished").
+			WithHint("run seawall migrate store again: it goes on where it was")
+	}
+	return nil
+}
+
+func open(ctx context.Context, addr config.Store, o Options) (Store, error) {
 	if addr.Engine() == "postgres" {
 		s, err := postgres.Open(ctx, string(addr), postgres.Options{Log: o.Log, Application: application(o)})
 		if err != nil {
