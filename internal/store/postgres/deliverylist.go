@@ -134,8 +134,8 @@ func (l *listing[T]) tables(tables []string, w *where) {
 			" WHERE d.id BETWEEN $1 AND $2"+w.sql.String()+" ORDER BY d.id"+order+" LIMIT $3)")
 		near = append(near, "(SELECT id FROM "+table+" WHERE id "+past+" $1 ORDER BY id"+order+" LIMIT 1)")
 	}
-	l.sql = strings.Join(rows, " UNION ALL ") + " ORDER BY 1" + order + " LIMIT $3"
-	l.nearest = strings.Join(near, " UNION ALL ") + " ORDER BY 1" + order + " LIMIT 1"
+	l.sql = "SELECT * FROM (" + strings.Join(rows, " UNION ALL ") + ") r ORDER BY 1" + order + " LIMIT $3"
+	l.nearest = "SELECT id FROM (" + strings.Join(near, " UNION ALL ") + ") r ORDER BY 1" + order + " LIMIT 1"
 	l.args = w.args
 }
 

@@ -64,12 +64,10 @@ CREATE TABLE event (
   source_id bytea,                -- as it came: text takes neither NUL nor broken UTF-8
   plan      bytea,                -- decisions, packed
   request   bytea,                -- method, url, remote, proof, headers, packed
-  body      bytea,
-  PRIMARY KEY (seq, part)
+  body      bytea
 ) PARTITION BY LIST (part);
 -- Large bodies come compressed already.
 ALTER TABLE event ALTER COLUMN body SET STORAGE EXTERNAL;
-CREATE UNIQUE INDEX event_id ON event (id, part);
 CREATE INDEX event_entity ON event (entity, seq) WHERE entity IS NOT NULL;
 CREATE INDEX event_unrouted ON event (routing, seq) WHERE routing <> 0;
 
@@ -133,8 +131,7 @@ CREATE TABLE finished (
   reason   text,
   entity   text,
   rank     bytea,
-  last     bytea,                 -- the attempt that ended it, packed
-  PRIMARY KEY (id, part)
+  last     bytea                  -- the attempt that ended it, packed
 ) PARTITION BY LIST (part);
 CREATE INDEX finished_dead ON finished (queue, id) WHERE state = 4;
 CREATE INDEX finished_letters ON finished (state, id) WHERE state = 4;
@@ -144,13 +141,12 @@ CREATE TABLE attempt (
   part     integer NOT NULL,      -- its event's
   delivery bigint NOT NULL,
   n        integer NOT NULL,
-  data     bytea NOT NULL,        -- packed
-  PRIMARY KEY (delivery, n, part)
+  data     bytea NOT NULL         -- packed
 ) PARTITION BY LIST (part);
 
-CREATE TABLE event_kept PARTITION OF event FOR VALUES IN (0);
-CREATE TABLE finished_kept PARTITION OF finished FOR VALUES IN (0);
-CREATE TABLE attempt_kept PARTITION OF attempt FOR VALUES IN (0);
+-- What is unique is so within each part, by indexes of its own: a key over all
+-- would have to hold the part, and the planner would take that for a way to find
+-- rows in a day that was empty when it looked. seawall_add_day makes them.
 
 -- Arrivals that made no event of their own.
 CREATE TABLE arrival (
@@ -208,7 +204,7 @@ CREATE TABLE token (
 );
 
 -- The serving role needs no right to change the schema: these two run as the
--- owner of the tables. day is days since 1970.
+-- owner of the tables. day is days since 1970, 0 for what is kept.
 
 -- A table is made by itself and then attached, for which nobody who reads or
 -- writes the others has to wait.
@@ -216,19 +212,25 @@ CREATE TABLE token (
 CREATE FUNCTION seawall_add_day(day integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET client_min_messages = warning AS $$
 DECLARE
-  name   text;
+  suffix text := CASE WHEN day = 0 THEN 'kept' ELSE to_char(date '1970-01-01' + day, 'YYYYMMDD') END;
   parent text;
 BEGIN
-  IF day <= 0 THEN
+  IF day < 0 THEN
     RAISE EXCEPTION 'seawall_add_day: % is no day', day;
   END IF;
   PERFORM pg_advisory_xact_lock(1936025975, 3);
+  IF to_regclass('event_' || suffix) IS NOT NULL THEN
+    RETURN;
+  END IF;
   FOREACH parent IN ARRAY ARRAY['event', 'finished', 'attempt'] LOOP
-    name := parent || '_' || to_char(date '1970-01-01' + day, 'YYYYMMDD');
-    IF to_regclass(name) IS NULL THEN
-      EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', name, parent);
-      EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES IN (%s)', parent, name, day);
-    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', parent || '_' || suffix, parent);
+  END LOOP;
+  EXECUTE format('ALTER TABLE event_%s ADD PRIMARY KEY (seq)', suffix);
+  EXECUTE format('CREATE UNIQUE INDEX event_%s_id ON event_%s (id)', suffix, suffix);
+  EXECUTE format('ALTER TABLE finished_%s ADD PRIMARY KEY (id)', suffix);
+  EXECUTE format('ALTER TABLE attempt_%s ADD PRIMARY KEY (delivery, n)', suffix);
+  FOREACH parent IN ARRAY ARRAY['event', 'finished', 'attempt'] LOOP
+    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES IN (%s)', parent, parent || '_' || suffix, day);
   END LOOP;
 END
 $$;
@@ -277,3 +279,5 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
+
+SELECT seawall_add_day(0);
