@@ -28,7 +28,7 @@ func (c *cli) load() (*config.Config, error) {
 // parse checks an earlier revision of the configuration, as kept in the store.
 func (c *cli) parse(text []byte) (*config.Config, error) {
 	path := c.configPath()
-	return config.Parse(text, path, config.Options{Dir: filepath.Dir(path), Known: variables})
+	return config.Parse(text, path, config.Options{Dir: filepath.Dir(path), Known: variables, Revision: true})
 }
 
 // node reads of the configuration only what belongs to the process.

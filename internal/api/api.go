@@ -32,8 +32,12 @@ type Gateway interface {
 	// [seawall.ErrConflict]; both change nothing. It records the action.
 	Reload(ctx context.Context, by string, drop bool) (r seawall.Revision, warnings []string, err error)
 
-	// Wake tells that deliveries to a destination may have fallen due, or that
-	// its gate has changed.
+	// Ready tells why no work should be brought to this node; nil if it may be.
+	// Anybody may read it.
+	Ready() error
+
+	// Wake tells all nodes that deliveries to a destination may have fallen due,
+	// or that its gate has changed.
 	Wake(destination string)
 
 	// Replan plans a stored event by the running configuration, adds what is

@@ -33,12 +33,14 @@ type gateway struct {
 	mu      sync.Mutex
 	config  config.Config
 	woken   map[string]int
+	trouble error
 	reload  func(by string, drop bool) (seawall.Revision, []string, error)
 	replan  func(id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error)
 	preview func(route string, ev *seawall.Event, revision int64) (*seawall.Request, error)
 }
 
 func (g *gateway) Config() (*config.Config, int64) { return &g.config, 1 }
+func (g *gateway) Ready() error                    { return g.trouble }
 func (g *gateway) Wake(d string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -62,7 +62,7 @@ func (s *server) isReady(ctx context.Context) error {
 	if !s.ready.check(ctx, s.Now, s.Log) {
 		return seawall.Errorf(seawall.ErrUnavailable, "the store cannot commit")
 	}
-	return nil
+	return s.Gateway.Ready()
 }
 
 // health serves what machines ask about the process: open to all, except for

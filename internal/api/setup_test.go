@@ -244,6 +244,10 @@ func TestReadiness(t *testing.T) {
 	if code, _ := b.do("GET", "/readyz", ""); code != 200 {
 		t.Errorf("again: %d", code)
 	}
+	b.gateway.trouble = seawall.Errorf(seawall.ErrUnavailable, "revision 8 cannot be run")
+	if p := b.refused(503, "GET", "/readyz", ""); p.Detail != "revision 8 cannot be run" {
+		t.Errorf("%+v", p)
+	}
 	log := b.log.String()
 	if strings.Count(log, "not ready") != 1 || strings.Count(log, "ready again") != 1 || !strings.Contains(log, "disk full") {
 		t.Errorf("log: %s", log)

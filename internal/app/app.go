@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -65,6 +66,10 @@ type App struct {
 	stopping      chan struct{}
 	closers       closers
 	reloading     sync.Mutex
+
+	shared  bool // other nodes may serve the same store
+	waiting strays
+	behind  atomic.Pointer[behind] // the newest configuration, where it cannot be run here
 }
 
 // Open makes everything ready: when it returns, both listeners are bound and
@@ -86,7 +91,10 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Drain == 0 {
 		o.Drain = 30 * time.Second
 	}
-	a := &App{Options: o, node: nodeName(), metrics: metrics.New(o.Version), stopping: make(chan struct{})}
+	a := &App{
+		Options: o, node: nodeName(o.Random), metrics: metrics.New(o.Version), stopping: make(chan struct{}),
+		shared: o.Config.Node.Store.Engine() != "sqlite",
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -111,11 +119,11 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 
 // start makes the rooms, on the stored revision of the configuration.
 func (a *App) start(ctx context.Context) error {
-	r, err := a.store.AddRevision(ctx, a.Now(), "start", a.Config.Text)
+	first, err := a.first(ctx)
 	if err != nil {
-		return fmt.Errorf("keep the configuration: %w", err)
+		return err
 	}
-	gone, err := a.orphans(ctx, a.Config)
+	gone, err := a.orphans(ctx, first.config)
 	if err != nil {
 		return err
 	}
@@ -123,11 +131,11 @@ func (a *App) start(ctx context.Context) error {
 		a.Log.Warn("deliveries wait for a destination that is not in the configuration",
 			"destination", o.Destination, "count", o.Count)
 	}
-	first := newLive(r.Number, a.Config, a.Version)
 	a.path = newPath(a, first)
 	a.lanes = lane.New(lane.Options{
-		Store: a.store, Node: a.node, Targets: a.path.targets, Deliver: a.path.deliver,
-		Log: a.Log, Now: a.Now, Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
+		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver,
+		Duties: []lane.Duty{{Name: "retention", Do: a.upkeep}},
+		Log:    a.Log, Now: a.Now, Poll: a.poll(), Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
 	})
 	a.receive = receive.New(receive.Options{
 		Current: a.path.current, Store: a.store, Reserve: a.path.reserve(a.lanes),
@@ -176,7 +184,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	servers.Go(func() error { return serve(public, netutil.LimitListener(a.public, maxConnections), fail) })
 	servers.Go(func() error { return serve(admin, a.admin, fail) })
 	workers.Go(func() error { return a.lanes.Run(run) })
-	workers.Go(func() error { return a.upkeep(run) })
+	workers.Go(func() error { return a.listenTo(run) })
 	workers.Go(func() error { return a.watch(run, fail) })
 	notary.Go(func() error { return a.receive.Run(notes) })
 	a.Log.Info("listening", "public", a.PublicAddr(), "admin", a.AdminAddr(), "revision", a.path.now().revision)
@@ -239,10 +247,24 @@ func (a *App) adminServer() *http.Server {
 	}
 }
 
-func nodeName() string {
+// poll is how often queues look that nobody wakes. A signal from another node may
+// be lost; in the only one, none is.
+func (a *App) poll() time.Duration {
+	if a.shared {
+		return time.Second
+	}
+	return 5 * time.Second
+}
+
+// nodeName is this process's alone: containers often have one name and one
+// process number all of them, and two nodes of one name would hold each other's
+// leases.
+func nodeName(random io.Reader) string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "seawall"
 	}
-	return fmt.Sprintf("%s-%d", host, os.Getpid())
+	var b [4]byte
+	_, _ = io.ReadFull(random, b[:]) // crypto/rand does not fail
+	return fmt.Sprintf("%s-%d-%x", host, os.Getpid(), b)
 }

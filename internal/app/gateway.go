@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -19,10 +20,7 @@ func (g *gateway) Reload(ctx context.Context, by string, drop bool) (seawall.Rev
 	return (*App)(g).Reload(ctx, by, drop)
 }
 
-func (g *gateway) Wake(destination string) {
-	g.lanes.Refresh() // a gate may have changed
-	g.lanes.Wake(destination)
-}
+func (g *gateway) Wake(destination string) { (*App)(g).wake(destination) }
 
 // Replan plans a stored event by the running configuration.
 func (g *gateway) Replan(ctx context.Context, id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error) {
@@ -37,7 +35,7 @@ func (g *gateway) Replan(ctx context.Context, id seawall.EventID, a seawall.Acti
 		return nil, err
 	}
 	for _, d := range added {
-		g.lanes.Wake(d.Destination)
+		g.lanes.Announce(store.Lane{System: d.System, Shard: d.Shard}, d.Destination)
 	}
 	return added, nil
 }

@@ -59,17 +59,6 @@ func (p *path) reserve(lanes *lane.Runner) func([]store.Acceptance) func([]store
 	}
 }
 
-// targets are the destinations whose queues are drained: the configured ones,
-// and under their old names those that were renamed.
-func (p *path) targets() []lane.Target {
-	l := p.now()
-	ts := make([]lane.Target, 0, len(l.destinations))
-	for name, d := range l.destinations {
-		ts = append(ts, lane.Target{Name: name, Lane: store.Lane{System: name}, Concurrency: d.Concurrency})
-	}
-	return ts
-}
-
 // goneFor keeps the queue of a destination that is gone from spinning until it
 // is halted.
 const goneFor = 5 * time.Second

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,13 +31,14 @@ func (a *App) Reload(ctx context.Context, by string, drop bool) (seawall.Revisio
 	if kept := gone.without(c.Drop); len(kept) > 0 && !drop {
 		return none, nil, kept.refusal()
 	}
-	r, err := a.store.AddRevision(ctx, a.Now(), by, c.Text)
+	r, err := a.revise(ctx, by, c)
 	if err != nil {
 		return none, nil, fmt.Errorf("keep the configuration: %w", err)
 	}
-	before := a.path.swap(newLive(r.Number, c, a.Version))
-	before.send.Close() // idle connections; what is in flight ends on them
-	a.lanes.Refresh()
+	before := a.swap(newLive(r.Number, c, a.Version))
+	a.behind.Store(nil)
+	a.hear(store.Signal{})
+	a.store.Tell(store.Signal{}) // the other nodes adopt it
 	a.Log.Info("configuration reloaded", "revision", r.Number, "by", by)
 
 	did := config.Changes(before.config, c)
@@ -59,6 +61,18 @@ func (a *App) Reload(ctx context.Context, by string, drop bool) (seawall.Revisio
 		warnings = append(warnings, fmt.Sprintf("%d unfinished deliveries were canceled with their destinations", n))
 	}
 	return r, warnings, nil
+}
+
+// revise makes a configuration the newest revision, unless that says the same.
+func (a *App) revise(ctx context.Context, by string, c *config.Config) (seawall.Revision, error) {
+	latest, err := a.store.Latest(ctx)
+	switch {
+	case err == nil && config.SameRevision(latest.Text, c.Text):
+		return *latest, nil
+	case err != nil && !errors.Is(err, seawall.ErrNotFound):
+		return seawall.Revision{}, err
+	}
+	return a.store.AddRevision(ctx, a.Now(), by, c.Text)
 }
 
 // orphans are destinations with unfinished deliveries that a configuration does

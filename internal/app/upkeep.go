@@ -15,15 +15,16 @@ const (
 	expirePause = 20 * time.Millisecond
 )
 
-// upkeep deletes what is past its retention, until ctx ends.
-func (a *App) upkeep(ctx context.Context) error {
+// upkeep deletes what is past its retention, until ctx ends. One node does so for
+// all.
+func (a *App) upkeep(ctx context.Context) {
 	for {
 		a.expire(ctx)
 		timer := time.NewTimer(sweepEvery(a.path.now().config.Retention))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil
+			return
 		case <-timer.C:
 		}
 	}

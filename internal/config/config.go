@@ -94,6 +94,7 @@ type Destination struct {
 	Timeout           Timeouts
 	Retry             Retry
 	Concurrency       int // default 16
+	Shards            int // of its queue; default 1, at most Concurrency
 	RenamedFrom       string
 
 	text string

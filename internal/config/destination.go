@@ -51,6 +51,9 @@ func (r *reader) renamed(c *Config, d *Destination, all value) {
 	}
 }
 
+// maxShards bounds the lanes of one destination: each is a lease to renew.
+const maxShards = 64
+
 func destination(name string, o *object, policy *egress.Policy) *Destination {
 	d := &Destination{
 		Name:              name,
@@ -63,7 +66,12 @@ func destination(name string, o *object, policy *egress.Policy) *Destination {
 		Timeout:           timeouts(o.get("timeout")),
 		Retry:             retry(o.get("retry")),
 		Concurrency:       o.get("concurrency").number(16, 1, 1000),
+		Shards:            o.get("shards").number(1, 1, maxShards),
 		RenamedFrom:       o.get("renamed_from").text(),
+	}
+	if d.Shards > d.Concurrency {
+		o.get("shards").fail("each shard has its share of concurrency, one attempt at least: raise concurrency, or take fewer shards",
+			"%d shards are more than concurrency, %d", d.Shards, d.Concurrency)
 	}
 	o.url(d, policy)
 	o.method(d)

@@ -217,6 +217,9 @@ x:7:13: destinations.e.url: 169.254.169.254 is a link-local address, where cloud
 destinations:
   a: { url: https://x.example, timeout: 10, retry: { for: 75 hours, max: -1, first: 2d }, concurrency: 0 }
   b: { url: https://x.example, timeout: { whole: 1ms, conect: 1s } }
+  c: { url: https://x.example, shards: 65 }
+  d: { url: https://x.example, shards: 17 }
+  e: { url: https://x.example, shards: 3, concurrency: 3 }
 limits: { body: 5MB, memory: 1MiB, requests: many }
 retention: { events: 10d, dedupe: 30d }
 egress: { allow: 10.0.0.0/8 }
@@ -236,21 +239,24 @@ x:2:104: destinations.a.concurrency: "0" is not a whole number from 1 to 1000
 x:3:50: destinations.b.timeout.whole: "1ms" is too short: at least 10ms
 x:3:55: destinations.b.timeout.conect: no such key
 hint: did you mean connect?
-x:4:30: limits.memory: "1MiB" is too little: at least 67108864 bytes
-x:4:46: limits.requests: "many" is not a whole number from 1 to 1000000
-x:5:35: retention.dedupe: 30d is longer than events are kept, 10d
+x:4:40: destinations.c.shards: "65" is not a whole number from 1 to 64
+x:5:40: destinations.d.shards: 17 shards are more than concurrency, 16
+hint: each shard has its share of concurrency, one attempt at least: raise concurrency, or take fewer shards
+x:7:30: limits.memory: "1MiB" is too little: at least 67108864 bytes
+x:7:46: limits.requests: "many" is not a whole number from 1 to 1000000
+x:8:35: retention.dedupe: 30d is longer than events are kept, 10d
 hint: what is kept no longer cannot be recognised
-x:6:18: egress.allow: a single value, where a list is wanted
+x:9:18: egress.allow: a single value, where a list is wanted
 hint: write it in brackets, with commas between: [a, b]
-x:7:19: trusted_proxies[0]: "10.0.0.0/33" is not a range of addresses
+x:10:19: trusted_proxies[0]: "10.0.0.0/33" is not a range of addresses
 hint: for example 10.20.0.0/16, or one address
-x:8:15: log.level: "warning" is not one of the values that there are
+x:11:15: log.level: "warning" is not one of the values that there are
 hint: did you mean warn?
-x:9:8: store: "mysql:x" is not a store
+x:12:8: store: "mysql:x" is not a store
 hint: write sqlite:PATH, or postgres://USER@HOST/DATABASE
-x:10:9: listen: "8080" is not an address to listen on
+x:13:9: listen: "8080" is not an address to listen on
 hint: for example ":8080" or "127.0.0.1:8081"
-x:11:13: public_url: "hooks.example.com" is not the URL of a place
+x:14:13: public_url: "hooks.example.com" is not the URL of a place
 hint: for example https://hooks.example.com
 ===
 sources:

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,6 +17,7 @@ type Options struct {
 	Dir      string                            // what file: paths and the store are relative to; default the file's own
 	Now      func() time.Time                  // to warn of secrets whose time is over; default time.Now
 	Known    []string                          // SEAWALL_ variables that are not the configuration's
+	Revision bool                              // the text may be another node's: what belongs to a node is left out of it
 }
 
 // Load reads and checks the configuration in a file. The error is [Errors],
@@ -38,6 +40,9 @@ func Parse(text []byte, name string, opt Options) (*Config, error) {
 	root := r.parse(text)
 	if len(r.problems) > 0 {
 		return nil, r.problems.sorted()
+	}
+	if root != nil && opt.Revision {
+		root.pairs = slices.DeleteFunc(root.pairs, func(p pair) bool { return ofNode[p.key] })
 	}
 	c := r.config(value{r: r, node: root, line: 1, col: 1})
 	r.strangers()

@@ -112,6 +112,8 @@ func TestFullDestinations(t *testing.T) {
 		{"timeout", orders.Timeout, Timeouts{5 * time.Second, 5 * time.Second, 10 * time.Second, 10 * time.Second}},
 		{"retry", orders.Retry, Retry{75 * time.Hour, 0, time.Second, time.Hour}},
 		{"concurrency", orders.Concurrency, 4},
+		{"shards", orders.Shards, 2},
+		{"shards by default", handler.Shards, 1},
 		{"renamed", orders.RenamedFrom, "old-orders"},
 		{"key", orders.IdempotencyHeader, "Idempotency-Key"},
 		{"signs", len(contacts.Sign), 2},

@@ -15,6 +15,9 @@ type lane struct {
 	cancel context.CancelFunc
 	timer  *time.Timer
 
+	idle chan struct{} // not nil: we are giving it up; closed once nothing is in flight. The runner's lock guards it.
+	duty *running      // what runs in it instead of queues; likewise
+
 	mu    sync.Mutex
 	lease store.Lease
 }
@@ -43,6 +46,33 @@ func (l *lane) extend(s store.Lease) bool {
 	l.lease = s
 	l.timer.Reset(time.Until(s.Until))
 	return true
+}
+
+// stands tells whether the lease has not run out. The timer says so too, but a
+// process that was paused may get to its work before it gets to its timers.
+func (l *lane) stands() bool {
+	l.mu.Lock()
+	until := l.lease.Until
+	l.mu.Unlock()
+	if time.Now().Before(until) {
+		return true
+	}
+	l.cancel()
+	return false
+}
+
+// vacant tells that we gave it up and nothing is in flight; the caller has the
+// runner's lock.
+func (l *lane) vacant() bool {
+	if l.idle == nil {
+		return false
+	}
+	select {
+	case <-l.idle:
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *lane) drop() {

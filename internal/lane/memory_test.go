@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -12,9 +13,15 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// memory is a store of pending deliveries, just enough for a runner.
+// memory is a store of pending deliveries, just enough for runners.
 type memory struct {
 	mu      sync.Mutex
+	nodes   map[string]alive
+	runners map[string]*Runner // who hears signals
+	told    []store.Signal
+	deaf    bool            // signals are lost
+	cut     map[string]bool // nodes that do not reach the store
+	rescans map[string]int
 	token   int64
 	owner   map[store.Lane]store.Lease
 	pending map[string][]store.Claimed
@@ -32,6 +39,7 @@ func newMemory() *memory {
 	return &memory{
 		owner: map[store.Lane]store.Lease{}, pending: map[string][]store.Claimed{},
 		gates: map[string]seawall.Gate{}, claims: map[string]int{},
+		nodes: map[string]alive{}, runners: map[string]*Runner{}, cut: map[string]bool{}, rescans: map[string]int{},
 	}
 }
 
@@ -40,12 +48,51 @@ func (m *memory) Acquire(_ context.Context, node string, lanes []store.Lane, ttl
 	defer m.mu.Unlock()
 	var out []store.Lease
 	for _, l := range lanes {
-		m.token++
-		lease := store.Lease{Lane: l, Node: node, Token: m.token, Until: time.Now().Add(ttl)}
+		lease, held := m.owner[l]
+		if held && lease.Node != node && lease.Until.After(time.Now()) {
+			continue
+		}
+		if !held || lease.Node != node {
+			m.token++
+			lease = store.Lease{Lane: l, Node: node, Token: m.token}
+		}
+		lease.Until = time.Now().Add(ttl)
 		m.owner[l] = lease
+		lease.Until = lease.Until.Add(-margin)
 		out = append(out, lease)
 	}
 	return out, nil
+}
+
+// margin is how long before its lease runs out an owner must stop.
+const margin = 2 * time.Second
+
+// alive is a node until its beat runs out.
+type alive struct {
+	store.Node
+	until time.Time
+}
+
+func (m *memory) Beat(_ context.Context, n store.Node, ttl time.Duration) (out []store.Node, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lost {
+		return nil, errors.New("the store is away")
+	}
+	m.nodes[n.Name] = alive{n, time.Now().Add(ttl)}
+	for _, name := range slices.Sorted(maps.Keys(m.nodes)) {
+		if a := m.nodes[name]; a.until.After(time.Now()) {
+			out = append(out, a.Node)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Leave(_ context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.nodes, name)
+	return nil
 }
 
 func (m *memory) Renew(_ context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error) {
@@ -59,6 +106,7 @@ func (m *memory) Renew(_ context.Context, leases []store.Lease, ttl time.Duratio
 		if m.owner[l.Lane].Token == l.Token {
 			l.Until = time.Now().Add(ttl)
 			m.owner[l.Lane] = l
+			l.Until = l.Until.Add(-margin)
 			out = append(out, l)
 		}
 	}
@@ -80,6 +128,9 @@ func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []s
 	m.mu.Lock()
 	snapshot, slow := slices.Clone(m.pending[c.Destination]), m.slow
 	m.claims[c.Destination]++
+	if c.Rescan {
+		m.rescans[c.Destination]++
+	}
 	unread := m.unread
 	m.mu.Unlock()
 	if unread != nil {
@@ -183,6 +234,8 @@ type fixed struct{ b []byte }
 
 func (f *fixed) Read(p []byte) (int, error) { return copy(p, f.b), nil }
 
+func keyFor(dest string) key { return key{store.Lane{System: dest}, dest} }
+
 func delivered(context.Context, *store.Claimed) store.Settlement {
 	return store.Settlement{State: seawall.Delivered}
 }
@@ -198,12 +251,25 @@ func start(m *memory, deliver func(context.Context, *store.Claimed) store.Settle
 }
 
 func startWith(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, targets func() []Target) (r *Runner, stop func()) {
-	r = New(Options{
-		Store: m, Node: "n1", Deliver: deliver, Targets: targets,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second, Bytes: 64 << 20,
-	})
+	return startNode(m, "n1", Options{Deliver: deliver, Wanted: func(context.Context) Wanted { return Wanted{Targets: targets()} }})
+}
+
+// startNode runs a runner as a node of its own.
+func startNode(m *memory, name string, o Options) (r *Runner, stop func()) {
+	o.Store, o.Node, o.Log, o.Now = node{m, name}, name, slog.New(slog.DiscardHandler), time.Now
+	o.Poll, o.Drain, o.Bytes = 5*time.Second, 30*time.Second, 64<<20
+	r = New(o)
+	m.mu.Lock()
+	m.runners[name] = r
+	m.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = r.Run(ctx) }()
-	return r, func() { cancel(); <-done }
+	return r, func() {
+		cancel()
+		<-done
+		m.mu.Lock()
+		delete(m.runners, name)
+		m.mu.Unlock()
+	}
 }

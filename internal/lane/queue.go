@@ -15,13 +15,16 @@ const (
 	ahead = 4
 	// handBytes bounds the bodies that a queue holds in hand.
 	handBytes = 8 << 20
+	// rescanEvery is how often a claim looks from the oldest delivery on,
+	// whatever it may know.
+	rescanEvery = time.Minute
 )
 
 // queue drains one destination.
 type queue struct {
 	r    *Runner
 	lane *lane
-	name string
+	key  key
 
 	awake   chan struct{}
 	halted  chan struct{}
@@ -41,15 +44,18 @@ type queue struct {
 	working int                             // workers running
 	waiting int                             // attempts made whose outcome is not recorded yet
 	full    bool                            // the store may hold more that is due
+	rescan  bool                            // the next claim looks from the oldest on
+	scanned time.Time                       // when one did so last
 }
 
 func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
 	q := &queue{
-		r: r, lane: l, name: t.Name, before: before,
+		r: r, lane: l, key: key{t.Lane, t.Name}, before: before,
 		awake:  make(chan struct{}, 1),
 		halted: make(chan struct{}),
 		busy:   map[seawall.DeliveryID]struct{}{},
 		full:   true,
+		rescan: true,
 	}
 	q.resize(t.Concurrency)
 	return q
@@ -62,8 +68,17 @@ func (q *queue) resize(n int) { q.concurrency.Store(int32(min(max(n, 1), maxConc
 
 func (q *queue) setGate(g seawall.Gate) {
 	if seawall.Gate(q.gate.Swap(uint32(g))) != g {
-		q.signal()
+		q.lookAgain()
 	}
+}
+
+// lookAgain has the next claim look from the oldest delivery on, soon: one that
+// was passed over, or put back, may be due.
+func (q *queue) lookAgain() {
+	q.mu.Lock()
+	q.rescan = true
+	q.mu.Unlock()
+	q.signal()
 }
 
 func (q *queue) open() bool { return seawall.Gate(q.gate.Load()) == seawall.Open }
@@ -76,7 +91,18 @@ func (q *queue) signal() {
 }
 
 // halt ends the queue: nothing more is claimed or started.
-func (q *queue) halt() { q.once.Do(func() { close(q.halted) }) }
+func (q *queue) halt() {
+	q.mu.Lock() // whoever starts a worker has it too: none starts after this
+	defer q.mu.Unlock()
+	q.once.Do(func() { close(q.halted) })
+}
+
+// wait returns when the queue, which is halted, has nothing in flight and
+// everything recorded.
+func (q *queue) wait() {
+	q.workers.Wait()
+	q.settles.Wait()
+}
 
 func (q *queue) stopped() bool {
 	select {
@@ -92,8 +118,7 @@ func (q *queue) stopped() bool {
 func (q *queue) start() {
 	q.spawn(func() {
 		if q.before != nil {
-			q.before.workers.Wait()
-			q.before.settles.Wait()
+			q.before.wait()
 			q.before = nil
 		}
 		q.feed()
@@ -139,36 +164,51 @@ func (q *queue) claim() time.Duration {
 	if !q.open() || room <= 0 || held > 0 && room < q.capacity()/4 || q.bytes.Load() >= handBytes {
 		q.full = true
 		q.mu.Unlock()
-		return pollEvery
+		return q.r.poll()
 	}
 	grant := q.r.grant(handBytes - q.bytes.Load())
 	if grant == 0 {
 		if held > 0 {
 			q.full = true
 			q.mu.Unlock()
-			return pollEvery
+			return q.r.poll()
 		}
 		room = 1 // whatever the others hold, one goes on
 	}
 	q.gone = map[seawall.DeliveryID]struct{}{}
+	now := q.r.Now()
+	rescan := q.rescan || now.Sub(q.scanned).Abs() >= rescanEvery
+	q.rescan = false
 	q.mu.Unlock()
 	defer q.claimed()
 
-	now := q.r.Now()
 	claimed, next, err := q.r.Store.Claim(q.lane.ctx, q.lane.current(), store.Claim{
-		Destination: q.name, Now: now, Busy: q.isBusy, BusyCount: held, Limit: room, Bytes: int(max(grant, 1)),
+		Destination: q.key.destination, Now: now, Busy: q.isBusy, BusyCount: held, Rescan: rescan, Limit: room, Bytes: int(max(grant, 1)),
 	})
+	q.scan(rescan, now, err)
 	q.take(claimed, grant, err != nil || len(claimed) == room || !next.IsZero() && !next.After(now))
 	if err != nil {
 		if !q.stopped() {
-			q.r.Log.Warn("claim failed", "destination", q.name, "error", err)
+			q.r.Log.Warn("claim failed", "destination", q.key.destination, "error", err)
 		}
 		return time.Second
 	}
 	if next.IsZero() {
-		return pollEvery
+		return q.r.poll()
 	}
-	return min(max(next.Sub(now), time.Millisecond), pollEvery)
+	return min(max(next.Sub(now), time.Millisecond), q.r.poll())
+}
+
+// scan notes how a claim went: one that failed has seen nothing.
+func (q *queue) scan(rescan bool, now time.Time, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case err != nil:
+		q.rescan = true
+	case rescan:
+		q.scanned = now
+	}
 }
 
 // capacity is how many deliveries the queue may hold in hand.
@@ -264,12 +304,12 @@ func (q *queue) next() (c store.Claimed, ok bool) {
 // attempt tries one delivery and passes on what came of it.
 func (q *queue) attempt(c store.Claimed) {
 	size := len(c.Event.Body)
-	if q.stopped() || !q.open() {
+	if q.stopped() || !q.open() || !q.lane.stands() {
 		q.release(size)
 		q.forget(c.Delivery.ID)
 		// A claim that found it busy here passed it over: this queue's after
 		// the gate opened again, or that of the queue in our place.
-		q.r.Wake(q.name)
+		q.r.passedOver(q.key)
 		return
 	}
 	s := q.r.Deliver(q.lane.ctx, &c)

@@ -167,7 +167,7 @@ func TestG4_WhatIsSettledDuringAClaimIsNotClaimedAgain(t *testing.T) {
 		m.mu.Lock()
 		m.slow = slow
 		m.mu.Unlock()
-		r.Wake("a")
+		r.Wake(store.Signal{Destination: "a"})
 		synctest.Wait() // a claim holds a snapshot in which it is pending
 		close(began)
 		synctest.Wait() // it is delivered and settled
@@ -198,7 +198,7 @@ func TestConcurrencyIsUsedForDeliveriesThatComeOneByOne(t *testing.T) {
 		}, "a")
 		for range 2 {
 			m.add("a", 1)
-			r.Wake("a")
+			r.Wake(store.Signal{Destination: "a"})
 			synctest.Wait()
 		}
 		if n := now.Load(); n != 2 {

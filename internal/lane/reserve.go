@@ -18,7 +18,8 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 	r.mu.Lock()
 	for i := range batch {
 		for j := range batch[i].Deliveries {
-			places = append(places, place{q: r.queues[batch[i].Deliveries[j].Destination], i: i, j: j})
+			d := &batch[i].Deliveries[j]
+			places = append(places, place{q: r.queues[key{laneOf(d), d.Destination}], i: i, j: j})
 		}
 	}
 	r.mu.Unlock()
@@ -32,19 +33,21 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 			ev, d := batch[p.i].Event, &batch[p.i].Deliveries[p.j]
 			switch {
 			case !p.reserved:
-				r.Wake(d.Destination) // its queue may be a newer one by now
+				r.Announce(laneOf(d), d.Destination) // its queue may be a newer one by now, or another node's
 			case done != nil && done[p.i].Verdict == seawall.New:
 				if !p.q.handOver(store.Claimed{Delivery: *d, Event: ev}) {
-					r.Wake(d.Destination) // the queue in its place may have claimed before the commit
+					r.Announce(laneOf(d), d.Destination) // the queue in its place may have claimed before the commit
 				}
 			default:
 				p.q.release(len(ev.Body))
 				p.q.forget(d.ID)
-				p.q.signal()
+				p.q.lookAgain() // it may have been committed all the same
 			}
 		}
 	}
 }
+
+func laneOf(d *seawall.Delivery) store.Lane { return store.Lane{System: d.System, Shard: d.Shard} }
 
 // place is where one delivery of a batch is to go.
 type place struct {

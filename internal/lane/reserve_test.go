@@ -30,7 +30,7 @@ func TestReservedDeliveryIsNotClaimedToo(t *testing.T) {
 			m.mu.Lock()
 			m.pending["a"] = append(m.pending["a"], c) // the commit
 			m.mu.Unlock()
-			r.Wake("a") // a claim at the worst moment
+			r.Wake(store.Signal{Destination: "a"}) // a claim at the worst moment
 			if i%2 == 0 {
 				synctest.Wait()
 			}
@@ -62,7 +62,7 @@ func TestReservationOfADuplicateIsDropped(t *testing.T) {
 		if len(m.settled) != 0 {
 			t.Error("a duplicate was sent")
 		}
-		if q := r.queues["a"]; len(q.busy) != 0 || q.bytes.Load() != 0 {
+		if q := r.queues[keyFor("a")]; len(q.busy) != 0 || q.bytes.Load() != 0 {
 			t.Errorf("left in hand: %d deliveries, %d bytes", len(q.busy), q.bytes.Load())
 		}
 		stop()
@@ -136,7 +136,7 @@ func TestNothingIsReservedAfterAClaimThatFailed(t *testing.T) {
 		m.unread = seawall.Errorf(seawall.ErrUnavailable, "the store is away")
 		r, stop := start(m, delivered, "a")
 		synctest.Wait()
-		if q := r.queues["a"]; q.reserve(fresh("a").Delivery.ID, 2) {
+		if q := r.queues[keyFor("a")]; q.reserve(fresh("a").Delivery.ID, 2) {
 			t.Error("a fresh delivery jumped the queue")
 		}
 		stop()

@@ -1,6 +1,7 @@
-// Package lane drains the queues. A runner leases lanes (a shard of a system),
-// runs one queue for each destination in them, and so keeps a slow or dead
-// destination to itself: each queue has its own claims, workers and budget.
+// Package lane drains the queues. Nodes share the lanes (shards of systems) out
+// among them; each one's runner leases its own, runs one queue for each
+// destination in them, and so keeps a slow or dead destination to itself: each
+// queue has its own claims, workers and budget.
 //
 // What is in flight lives in the owner's memory only; the store learns of
 // outcomes. If the process dies, the next owner claims the same deliveries.
@@ -19,6 +20,9 @@ import (
 
 // Store is what a runner needs of the store.
 type Store interface {
+	Beat(ctx context.Context, node store.Node, ttl time.Duration) ([]store.Node, error)
+	Leave(ctx context.Context, node string) error
+	Tell(s store.Signal)
 	Acquire(ctx context.Context, node string, lanes []store.Lane, ttl time.Duration) ([]store.Lease, error)
 	Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
 	Release(ctx context.Context, leases []store.Lease) error
@@ -27,24 +31,43 @@ type Store interface {
 	Gates(ctx context.Context) ([]store.GateState, error)
 }
 
-// Target is a destination whose queue is to be drained.
+// Wanted is what the running configuration wants drained.
+type Wanted struct {
+	Revision int64 // of that configuration
+	Targets  []Target
+}
+
+// Target is a destination's queue in a lane.
 type Target struct {
 	Name        string // as the deliveries name it
 	Lane        store.Lane
 	Concurrency int // attempts in flight at a time
+	// Stray says that the lane is wanted only for what still waits in it, which
+	// other nodes may come to know of a little sooner or later.
+	Stray bool
 }
 
-// Options are what a Runner works with. All but Failed are needed.
+// Duty is something to do once over all nodes: whoever holds its lane does it.
+type Duty struct {
+	Name string
+	// Do works until ctx ends, which it does before another node may begin.
+	Do func(ctx context.Context)
+}
+
+// Options are what a Runner works with. All but Duties and Failed are needed.
 type Options struct {
-	Store   Store
-	Node    string
-	Targets func() []Target // under the running configuration
+	Store Store
+	Node  string
+	// Wanted is asked before lanes are shared out, at least every few seconds.
+	Wanted func(ctx context.Context) Wanted
 	// Deliver makes one attempt and says what comes next. It is called by many
 	// goroutines, returns soon after ctx ends, and does not panic. Lease and
 	// Delivery of the settlement are filled in by the runner.
 	Deliver func(ctx context.Context, c *store.Claimed) store.Settlement
+	Duties  []Duty
 	Log     *slog.Logger
 	Now     func() time.Time
+	Poll    time.Duration // how often a queue looks that nobody wakes
 	Drain   time.Duration // how long a stop waits for attempts in flight
 	Bytes   int64         // of bodies that all queues together hold in hand, beyond one delivery each
 	// Failed is closed once the store will never write again: nothing is then
@@ -55,8 +78,9 @@ type Options struct {
 const (
 	leaseTTL   = 15 * time.Second
 	leaseRenew = 3 * time.Second
-	pollEvery  = 5 * time.Second // safety net: wake-ups are what normally counts
+	leaseRetry = time.Second // for a lane that is ours and still another's
 
+	storeTime    = 5 * time.Second // for what the store is asked at a time
 	recordWithin = 5 * time.Second // after a stop, the last outcomes
 
 	settleBatch   = 256
@@ -68,14 +92,22 @@ type Runner struct {
 	Options
 	settles chan settling
 	held    atomic.Int64  // bytes of bodies in hand, or granted to claims, over all queues
-	changed chan struct{} // configuration or gates changed
+	changed chan struct{} // configuration, gates, nodes or lanes changed
+	shares  shares
+	count   atomic.Int64 // of queues
 
 	workers sync.WaitGroup // of all queues, halted ones too
 
 	mu     sync.Mutex
 	lanes  map[store.Lane]*lane
-	queues map[string]*queue
-	former map[string]*queue // of targets that are gone; they may have attempts in flight
+	queues map[key]*queue
+	former map[key]*queue // that were halted; they may have attempts in flight
+}
+
+// key names a queue.
+type key struct {
+	store.Lane
+	destination string
 }
 
 // New makes a Runner; nothing happens before Run.
@@ -85,8 +117,8 @@ func New(o Options) *Runner {
 		settles: make(chan settling, settleBacklog),
 		changed: make(chan struct{}, 1),
 		lanes:   map[store.Lane]*lane{},
-		queues:  map[string]*queue{},
-		former:  map[string]*queue{},
+		queues:  map[key]*queue{},
+		former:  map[key]*queue{},
 	}
 }
 
@@ -105,23 +137,65 @@ func (r *Runner) grant(want int64) int64 {
 	}
 }
 
-// Wake tells that deliveries for a destination may have fallen due. It does not
-// block, and costs little if the queue is awake already.
-func (r *Runner) Wake(destination string) {
+// Wake tells that deliveries may have fallen due, as a signal says it. It does
+// not block, and costs little if the queues are awake already.
+func (r *Runner) Wake(s store.Signal) {
 	r.mu.Lock()
-	q := r.queues[destination]
-	r.mu.Unlock()
-	if q != nil {
-		q.signal()
+	defer r.mu.Unlock()
+	if s.System != "" {
+		if q := r.queues[key{s.Lane, s.Destination}]; q != nil {
+			q.signal()
+		}
+		return
+	}
+	for k, q := range r.queues {
+		if s.Destination == "" || s.Destination == k.destination {
+			q.signal()
+		}
 	}
 }
 
-// Refresh tells that targets or gates have changed.
+// Refresh tells that something changed other than what waits: what is wanted,
+// gates, nodes or lanes.
 func (r *Runner) Refresh() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
 	}
+}
+
+// Announce tells whoever has a queue, here or on another node, that something
+// may be due in it.
+func (r *Runner) Announce(l store.Lane, destination string) {
+	r.mu.Lock()
+	q := r.queues[key{l, destination}]
+	r.mu.Unlock()
+	if q != nil {
+		q.signal()
+		return
+	}
+	r.Store.Tell(store.Signal{Lane: l, Destination: destination})
+}
+
+// passedOver tells a queue that a delivery which it may have seen in flight is
+// no longer.
+func (r *Runner) passedOver(k key) {
+	r.mu.Lock()
+	q := r.queues[k]
+	r.mu.Unlock()
+	if q != nil {
+		q.lookAgain()
+	}
+}
+
+// pollCost bounds the claims that find nothing: over all queues, one in such a
+// time.
+const pollCost = 5 * time.Millisecond
+
+// poll is how often a queue looks that nobody wakes: less often where there are
+// very many.
+func (r *Runner) poll() time.Duration {
+	return max(r.Poll, time.Duration(r.count.Load())*pollCost)
 }
 
 // Run works until ctx ends, then lets the attempts in flight end, for up to
@@ -136,34 +210,41 @@ func (r *Runner) Run(ctx context.Context) error {
 		r.settleAll(work)
 	}()
 
-	tick := time.NewTicker(leaseRenew)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for ctx.Err() == nil {
-		r.sync(ctx, work)
+		timer.Reset(r.sync(ctx, work))
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
+		case <-timer.C:
 		case <-r.changed:
 		}
 	}
 	r.stop(work, abort)
 	close(r.settles)
 	r.record(settled, abort)
-	r.release(context.WithoutCancel(ctx))
+	r.end(context.WithoutCancel(ctx))
 	return nil
 }
 
-// sync brings leases, queues and gates in line with the targets.
-func (r *Runner) sync(ctx, work context.Context) {
-	targets := r.Targets()
-	r.lease(ctx, work, targets)
-
+// sync brings leases, queues and gates in line with what is wanted, and returns
+// when to look again.
+func (r *Runner) sync(ctx, work context.Context) time.Duration {
+	standing, ok := r.renew(ctx) // before anything that may take long
+	if ok {
+		r.hold(work, standing)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	w := r.Wanted(ctx)
+	again := leaseRetry
+	if ok && r.lease(ctx, work, &w) {
+		again = leaseRenew
+	}
 	gates, err := r.Store.Gates(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
-			r.Log.Warn("gates not read", "error", err)
-		}
-		return // nothing starts without knowing what a person has paused
+		r.warn(ctx, "gates not read", err)
+		return again // nothing starts without knowing what a person has paused
 	}
 	gate := make(map[string]seawall.Gate, len(gates))
 	for _, g := range gates {
@@ -172,121 +253,60 @@ func (r *Runner) sync(ctx, work context.Context) {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wanted := make(map[string]bool, len(targets))
-	for _, t := range targets {
-		wanted[t.Name] = true
-		l := r.lanes[t.Lane]
-		if l == nil {
-			continue
-		}
-		q := r.queues[t.Name]
-		if q == nil || q.lane != l {
-			if q == nil {
-				q = r.former[t.Name]
-				delete(r.former, t.Name)
-			}
-			if q != nil {
-				q.halt()
-			}
-			q = newQueue(r, l, t, q)
-			r.queues[t.Name] = q
-			q.setGate(gate[t.Name])
-			q.start()
-			continue
-		}
-		q.resize(t.Concurrency)
-		q.setGate(gate[t.Name])
-	}
-	for name, q := range r.queues {
-		if !wanted[name] {
-			q.halt()
-			delete(r.queues, name)
-			r.former[name] = q
+	wanted := make(map[key]bool, len(w.Targets))
+	for _, t := range w.Targets {
+		k := key{t.Lane, t.Name}
+		if l := r.lanes[t.Lane]; l != nil && l.idle == nil {
+			wanted[k] = true
+			r.drain(k, l, t, gate[t.Name])
 		}
 	}
+	for k := range r.queues {
+		if !wanted[k] {
+			r.retire(k)
+		}
+	}
+	r.count.Store(int64(len(r.queues)))
+	for _, d := range r.Duties {
+		if l := r.lanes[d.lane()]; l != nil && l.idle == nil && l.duty == nil {
+			r.begin(d, l)
+		}
+	}
+	return again
 }
 
-// lease renews what is held and acquires what is wanted.
-func (r *Runner) lease(ctx, work context.Context, targets []Target) {
-	standing, ok := r.renew(ctx)
-	if !ok {
+// drain runs a queue for a target in a lane that we hold.
+func (r *Runner) drain(k key, l *lane, t Target, g seawall.Gate) {
+	q := r.queues[k]
+	if q != nil && q.lane != l {
+		r.retire(k)
+		q = nil
+	}
+	if q != nil {
+		q.resize(t.Concurrency)
+		q.setGate(g)
 		return
 	}
-	var missing []store.Lane
-	has := map[store.Lane]bool{}
-	for _, l := range standing {
-		has[l.Lane] = true
-	}
-	for _, t := range targets {
-		if !has[t.Lane] {
-			has[t.Lane] = true
-			missing = append(missing, t.Lane)
-		}
-	}
-	if len(missing) > 0 {
-		got, err := r.Store.Acquire(ctx, r.Node, missing, leaseTTL)
-		if err != nil && ctx.Err() == nil {
-			r.Log.Warn("lanes not acquired", "error", err)
-		}
-		standing = append(standing, got...)
-	}
-	r.hold(work, standing)
+	q = newQueue(r, l, t, r.former[k])
+	delete(r.former, k)
+	r.queues[k] = q
+	q.setGate(g)
+	q.start()
 }
 
-// renew extends the leases held. If the store cannot be reached they run out by
-// themselves.
-func (r *Runner) renew(ctx context.Context) (standing []store.Lease, ok bool) {
-	r.mu.Lock()
-	held := make([]store.Lease, 0, len(r.lanes))
-	for _, l := range r.lanes {
-		held = append(held, l.current())
-	}
-	r.mu.Unlock()
-	if len(held) == 0 {
-		return nil, true
-	}
-	standing, err := r.Store.Renew(ctx, held, leaseTTL)
-	if err != nil {
-		if ctx.Err() == nil {
-			r.Log.Warn("leases not renewed", "error", err)
-		}
-		return nil, false
-	}
-	return standing, true
+// retire halts a queue. What it has in flight ends before another takes its
+// place.
+func (r *Runner) retire(k key) {
+	q := r.queues[k]
+	q.halt()
+	delete(r.queues, k)
+	r.former[k] = q
 }
 
-// hold makes the standing leases the lanes we own.
-func (r *Runner) hold(work context.Context, standing []store.Lease) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := map[store.Lane]bool{}
-	for _, s := range standing {
-		now[s.Lane] = true
-		l := r.lanes[s.Lane]
-		if l != nil && l.current().Token == s.Token && l.ctx.Err() == nil && l.extend(s) {
-			continue
-		}
-		if l != nil {
-			l.drop()
-		}
-		r.lanes[s.Lane] = newLane(work, s)
-	}
-	for k, l := range r.lanes {
-		if !now[k] {
-			l.drop()
-			delete(r.lanes, k)
-		}
-	}
-}
-
-// stop halts all queues and waits for their attempts, at most Drain. The leases
-// are kept alive meanwhile.
+// stop gives all lanes up and waits for the attempts in flight, at most Drain.
+// The leases are kept alive meanwhile.
 func (r *Runner) stop(work context.Context, abort context.CancelFunc) {
-	r.mu.Lock()
-	for _, q := range r.queues {
-		q.halt()
-	}
-	r.mu.Unlock()
+	r.leave(work)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -300,10 +320,13 @@ func (r *Runner) stop(work context.Context, abort context.CancelFunc) {
 		select {
 		case <-done:
 			return
+		case <-r.changed: // perhaps a lane whose last attempt has ended
+			r.release(work)
 		case <-tick.C:
 			if standing, ok := r.renew(work); ok {
 				r.hold(work, standing)
 			}
+			r.release(work)
 		case <-timer.C:
 			r.Log.Warn("attempts still in flight are cut off", "after", r.Drain)
 			abort()
@@ -333,18 +356,9 @@ func (r *Runner) record(settled <-chan struct{}, abort context.CancelFunc) {
 	<-settled
 }
 
-func (r *Runner) release(ctx context.Context) {
-	var leases []store.Lease
-	for _, l := range r.lanes {
-		leases = append(leases, l.current())
-		l.drop()
-	}
-	if len(leases) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := r.Store.Release(ctx, leases); err != nil {
-		r.Log.Warn("lanes not released", "error", err)
+// warn logs what the store did not do, unless we are being stopped.
+func (r *Runner) warn(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded {
+		r.Log.Warn(what, "error", err)
 	}
 }

@@ -122,8 +122,8 @@ func TestRemovedTargetIsHalted(t *testing.T) {
 		synctest.Wait()
 		m.add("a", 1)
 		m.add("b", 1)
-		r.Wake("a")
-		r.Wake("b")
+		r.Wake(store.Signal{Destination: "a"})
+		r.Wake(store.Signal{Destination: "b"})
 		time.Sleep(time.Minute)
 		stop()
 		if got := fmt.Sprint(len(m.pending["a"]), len(m.pending["b"])); got != "1 0" {
@@ -198,11 +198,10 @@ func TestG1_StopWaitsForNothingOnceTheStoreHasFailed(t *testing.T) {
 			}
 			return store.Settlement{State: seawall.Pending, Due: time.Now().Add(time.Hour)}
 		}
+		targets := []Target{{Name: "a", Lane: store.Lane{System: "a"}}, {Name: "b", Lane: store.Lane{System: "b"}}}
 		r := New(Options{
-			Store: m, Node: "n1", Deliver: deliver, Targets: func() []Target {
-				return []Target{{Name: "a", Lane: store.Lane{System: "a"}}, {Name: "b", Lane: store.Lane{System: "b"}}}
-			},
-			Log: slog.New(slog.DiscardHandler), Now: time.Now, Drain: 30 * time.Second, Bytes: 64 << 20, Failed: failed,
+			Store: node{m, "n1"}, Node: "n1", Deliver: deliver, Wanted: func(context.Context) Wanted { return Wanted{Targets: targets} },
+			Log: slog.New(slog.DiscardHandler), Now: time.Now, Poll: time.Second, Drain: 30 * time.Second, Bytes: 64 << 20, Failed: failed,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

@@ -98,6 +98,9 @@ func (r *Runner) finish(batch []settling, done []store.Settled) {
 		if done == nil || done[i] != unrecordable {
 			b.q.forget(b.s.Delivery)
 		}
+		if done == nil {
+			b.q.lookAgain()
+		}
 		b.q.settled()
 		// Wake the feeder if it stopped for want of room, or if the delivery
 		// waits for its next try.
@@ -105,7 +108,7 @@ func (r *Runner) finish(batch []settling, done []store.Settled) {
 			woken[b.q] = true
 		}
 		if done != nil && done[i] == store.Fenced {
-			r.Log.Warn("lane lost: outcome not recorded", "delivery", b.s.Delivery.String(), "destination", b.q.name)
+			r.Log.Warn("lane lost: outcome not recorded", "delivery", b.s.Delivery.String(), "destination", b.q.key.destination)
 		}
 	}
 	for q := range woken {

@@ -19,10 +19,11 @@ type Planner struct {
 }
 
 type route struct {
-	name  string
-	to    string
-	types []glob
-	when  *expr.Code
+	name   string
+	to     string
+	shards int // of the destination's queue
+	types  []glob
+	when   *expr.Code
 
 	noType string // what a decision says after the type that matched none
 }
@@ -30,9 +31,13 @@ type route struct {
 // New prepares the routes of a configuration.
 func New(c *config.Config) *Planner {
 	p := &Planner{routes: make(map[string][]route, len(c.Sources))}
+	shards := make(map[string]int, len(c.Destinations))
+	for _, d := range c.Destinations {
+		shards[d.Name] = d.Shards
+	}
 	for _, r := range c.Routes {
 		p.routes[r.From] = append(p.routes[r.From], route{
-			name: r.Name, to: r.To, types: globs(r.Types), when: r.When,
+			name: r.Name, to: r.To, shards: shards[r.To], types: globs(r.Types), when: r.When,
 			noType: " matches none of [" + strings.Join(r.Types, ", ") + "]",
 		})
 	}
@@ -71,6 +76,7 @@ func (p *Planner) Plan(revision int64, ev *seawall.Event, now time.Time) (seawal
 		ds = append(ds, seawall.Delivery{
 			ID: ev.ID.Delivery(len(ds) + 1), Route: r.name,
 			Destination: r.to, System: r.to, // a destination with a url of its own is a system
+			Shard:  shard(ev, r.shards),
 			Source: ev.Source, Type: ev.Type, Entity: ev.Entity,
 			State: seawall.Pending, Due: now, Since: now, Created: now, Revision: revision,
 		})
