@@ -199,6 +199,7 @@ func TestG10_LeavingNodeDrainsWhatIsInFlight(t *testing.T) {
 		_, stop1 := c.start("n1")
 		_, stop2 := c.start("n2")
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		busy := ""
 		for l, o := range c.owner {
 			if o.Node == "n1" && l.System[0] == 's' {
@@ -393,14 +394,16 @@ func TestDutyIsDoneOnceOverAllNodes(t *testing.T) {
 			stops[n] = start(n)
 		}
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 		if doing != 1 {
 			t.Errorf("%d do it", doing)
 		}
-		holder := m.owner[Duty{Name: "sweep"}.lane()].Node
 		m.mu.Lock()
+		holder := m.owner[Duty{Name: "sweep"}.lane()].Node
 		m.cut[holder] = true
 		m.mu.Unlock()
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if next := m.owner[Duty{Name: "sweep"}.lane()].Node; next == holder || doing != 1 || by[next] == 0 {
 			t.Errorf("%s after %s; %d do it; begun by %v", next, holder, doing, by)
 		}
