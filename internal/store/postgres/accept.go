@@ -1,15 +1,41 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/pack"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
-// acceptCall is one call of Accept.
-type acceptCall struct{}
+// acceptance is a store.Acceptance with what can be computed before its batch,
+// by its caller.
+type acceptance struct {
+	*store.Acceptance
+	source  int32
+	key     []byte // nil if keyless
+	part    int32
+	flags   int16
+	plan    []byte
+	request []byte
+	body    []byte // as it is stored
+	planned []plannedRow
+	out     *store.Accepted
+	call    int // which one of its batch it is of
+}
 
-func (s *Store) flushAccepts(_ context.Context, calls []*acceptCall) []error {
-	return make([]error, len(calls))
+// plannedRow is where a delivery of it goes.
+type plannedRow struct{ queue, route int32 }
+
+func (a *acceptance) size() int {
+	return len(a.body) + len(a.request) + len(a.plan) + 256 + 128*len(a.planned)
 }
 
 // longestID is the longest source event id that is a key as it stands.
@@ -25,4 +51,323 @@ func dedupeKey(id string) []byte {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return append([]byte{1}, sum[:16]...)
+}
+
+// prepare computes what can be computed ahead, and makes sure of the names, over
+// another connection than the batch's.
+func (s *Store) prepare(ctx context.Context, batch []store.Acceptance, out []store.Accepted) (as []acceptance, size int, err error) {
+	as = make([]acceptance, len(batch))
+	for i := range batch {
+		if err := s.prepareOne(ctx, &as[i], &batch[i]); err != nil {
+			return nil, 0, err
+		}
+		as[i].out = &out[i]
+		size += as[i].size()
+	}
+	return as, size, nil
+}
+
+func (s *Store) prepareOne(ctx context.Context, a *acceptance, in *store.Acceptance) (err error) {
+	a.Acceptance = in
+	e := in.Event
+	switch {
+	case e.SourceID == "" && !e.Keyless:
+		return seawall.Errorf(seawall.ErrInvalid, "accept %s: no source event id", e.ID)
+	case len(in.Deliveries) > seawall.MaxDeliveries:
+		return seawall.Errorf(seawall.ErrInvalid, "accept %s: %d deliveries of one event, at most %d",
+			e.ID, len(in.Deliveries), seawall.MaxDeliveries)
+	}
+	if a.source, err = s.names.id(ctx, e.Source); err != nil {
+		return err
+	}
+	a.planned = make([]plannedRow, len(in.Deliveries))
+	for i := range in.Deliveries {
+		d, p := &in.Deliveries[i], &a.planned[i]
+		if d.ID.IsZero() {
+			d.ID = e.ID.Delivery(i + 1)
+		}
+		if d.ID.Event() != e.ID {
+			return seawall.Errorf(seawall.ErrInvalid, "accept %s: %s is not a delivery of it", e.ID, d.ID)
+		}
+		q, err := s.names.queue(ctx, line{d.Destination, store.Lane{System: d.System, Shard: d.Shard}})
+		if err != nil {
+			return err
+		}
+		p.queue = q.id
+		if p.route, err = s.names.id(ctx, d.Route); err != nil {
+			return err
+		}
+	}
+	if e.Derived {
+		a.flags |= flagDerived
+	}
+	if e.Keyless {
+		a.flags |= flagKeyless
+	} else {
+		a.key = dedupeKey(e.SourceID)
+	}
+	a.part = s.part(e.ID)
+	a.plan, a.request, a.body = pack.Plan(e.Decisions), pack.Request(e), e.Body
+	if small, ok := deflate(e.Body); ok {
+		a.body, a.flags = small, a.flags|flagCompressed
+	}
+	return nil
+}
+
+// acceptCall is one call of Accept.
+type acceptCall struct{ as []acceptance }
+
+func (s *Store) Accept(ctx context.Context, batch []store.Acceptance) ([]store.Accepted, error) {
+	out := make([]store.Accepted, len(batch))
+	within, cancel := context.WithTimeout(ctx, flushFor)
+	as, size, err := s.prepare(within, batch, out)
+	cancel()
+	if err != nil {
+		return nil, judge(err)
+	}
+	if err := s.accepts.do(ctx, &acceptCall{as}, size); err != nil {
+		return nil, judge(err)
+	}
+	return out, nil
+}
+
+// Columns of the statement that accepts.
+const (
+	atKeys = iota
+	atEvents
+	atDeliveries
+)
+
+var (
+	acceptTypes = [][]uint32{
+		atKeys: {oidInt4, oidBytes, oidUUID, oidBytes, oidTime},
+		atEvents: {oidInt4, oidUUID, oidInt4, oidTime, oidTime, oidInt2, oidInt2, oidInt8, oidInt2, oidUUID,
+			oidText, oidText, oidText, oidBytes, oidBytes, oidBytes, oidBytes},
+		atDeliveries: {oidInt4, oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidInt4, oidInt8, oidInt2, oidInt4, oidInt4,
+			oidTime, oidTime, oidText, oidText, oidBytes},
+	}
+	firstOf = [...]int{atKeys: 0, atEvents: 5, atDeliveries: 22}
+
+	// Keys that are new, or whose horizon has passed, give their events a
+	// sequence number, in their order; the others get 0 and nothing else of
+	// them is written. The numbers pass from one part of the statement to the
+	// next as an array, which costs no join.
+	acceptSQL = `WITH k AS (
+	INSERT INTO dedupe AS d (source, key, event, body, expires)
+	SELECT unnest($1::int4[]), unnest($2::bytea[]), unnest($3::uuid[]), unnest($4::bytea[]), unnest($5::timestamptz[])
+	ON CONFLICT (source, key) DO UPDATE SET event = excluded.event, body = excluded.body, expires = excluded.expires
+	WHERE d.expires <= (SELECT r.received FROM unnest($7::uuid[], $9::timestamptz[]) r(id, received) WHERE r.id = excluded.event LIMIT 1)
+	RETURNING event
+), s AS MATERIALIZED (
+	SELECT ARRAY(SELECT CASE WHEN x.flags & 2 <> 0 OR x.id IN (SELECT event FROM k) THEN nextval('event_seq') ELSE 0 END
+		FROM (SELECT unnest($7::uuid[]) AS id, unnest($11::int2[]) AS flags) x) AS seqs
+), e AS (
+	INSERT INTO event (part, seq, id, source, received, occurred, flags, routing, revision, depth, cause,
+		type, entity, version, source_id, plan, request, body)
+	SELECT x.part, s.seqs[x.i], x.id, x.source, x.received, x.occurred, x.flags, x.routing, x.revision, x.depth, x.cause,
+		x.type, x.entity, x.version, x.source_id, x.plan, x.request, x.body
+	FROM s, (SELECT generate_series(1, cardinality($7::uuid[])) AS i, unnest($6::int4[]) AS part, unnest($7::uuid[]) AS id,
+		unnest($8::int4[]) AS source, unnest($9::timestamptz[]) AS received, unnest($10::timestamptz[]) AS occurred,
+		unnest($11::int2[]) AS flags, unnest($12::int2[]) AS routing, unnest($13::int8[]) AS revision, unnest($14::int2[]) AS depth,
+		unnest($15::uuid[]) AS cause, unnest($16::text[]) AS type, unnest($17::text[]) AS entity, unnest($18::text[]) AS version,
+		unnest($19::bytea[]) AS source_id, unnest($20::bytea[]) AS plan, unnest($21::bytea[]) AS request, unnest($22::bytea[]) AS body) x
+	WHERE s.seqs[x.i] <> 0
+), d AS (` + deliverySQL("delivery", "due", "<") + `
+)`
+	acceptTail = ` SELECT seqs FROM s`
+
+	qAccept = &statement{"seawall_accept", acceptSQL + acceptTail, slices.Concat(acceptTypes...)}
+
+	// The same where a delivery is planned as one that has ended.
+	qAcceptEnded = &statement{"seawall_accept_ended", acceptSQL + ", f AS (" + deliverySQL("finished", "finished", ">=") + ")" + acceptTail,
+		slices.Concat(acceptTypes...)}
+)
+
+func deliverySQL(table, at, states string) string {
+	return strings.NewReplacer("TABLE", table, "AT", at, "STATES", states).Replace(`
+	INSERT INTO TABLE (id, event, part, queue, state, AT, size, route, revision, flags, attempts, round, since, created, reason, entity, rank)
+	SELECT (s.seqs[x.of] << 15) + x.n, ($7::uuid[])[x.of], ($6::int4[])[x.of], x.queue, x.state, x.at, x.size, x.route, x.revision,
+		x.flags, x.attempts, x.round, x.since, x.created, x.reason, x.entity, x.rank
+	FROM s, (SELECT unnest($23::int4[]) AS of, unnest($24::int8[]) AS n, unnest($25::int4[]) AS queue, unnest($26::int2[]) AS state,
+		unnest($27::timestamptz[]) AS at, unnest($28::int4[]) AS size, unnest($29::int4[]) AS route, unnest($30::int8[]) AS revision,
+		unnest($31::int2[]) AS flags, unnest($32::int4[]) AS attempts, unnest($33::int4[]) AS round, unnest($34::timestamptz[]) AS since,
+		unnest($35::timestamptz[]) AS created, unnest($36::text[]) AS reason, unnest($37::text[]) AS entity, unnest($38::bytea[]) AS rank) x
+	WHERE s.seqs[x.of] <> 0 AND x.state STATES 3`)
+}
+
+// accepter is one writer of acceptances.
+type accepter struct {
+	session
+	as []*acceptance
+}
+
+func (w *accepter) flush(ctx context.Context, calls []*acceptCall) []error {
+	errs := make([]error, len(calls))
+	err := w.write(ctx, calls, errs)
+	switch {
+	case err == nil:
+	case len(calls) > 1 && !passes(err):
+		// Nobody pays for a neighbour.
+		for i, call := range calls {
+			errs[i] = nil
+			if err := w.write(ctx, calls[i:i+1], errs[i:i+1]); err != nil {
+				errs[i] = refused(call.as, err)
+			}
+		}
+	default:
+		for i, call := range calls {
+			errs[i] = refused(call.as, err)
+		}
+	}
+	return errs
+}
+
+// passes tells whether an error is the server's or the connection's, so that to
+// try each call by itself would only make more of it. A deadlock is not.
+func passes(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "40") {
+		return false
+	}
+	return errors.Is(judge(err), seawall.ErrUnavailable)
+}
+
+// refused names the event whose id is taken.
+func refused(as []acceptance, err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "23505" && strings.HasPrefix(pg.TableName, "event") && len(as) > 0 {
+		return seawall.Errorf(seawall.ErrConflict, "accept %s: there is an event with this id", as[0].Event.ID)
+	}
+	return judge(err)
+}
+
+// write writes calls in one transaction. The error is of all; what only concerns
+// repeats goes to errs.
+func (w *accepter) write(ctx context.Context, calls []*acceptCall, errs []error) error {
+	w.as = w.as[:0]
+	for n, call := range calls {
+		for i := range call.as {
+			call.as[i].call = n
+			w.as = append(w.as, &call.as[i])
+		}
+	}
+	repeats, err := w.accept(ctx, w.as, w.run)
+	if missingDay(err) {
+		for _, a := range w.as { // a day that was given up this moment
+			a.part = 0
+		}
+		repeats, err = w.accept(ctx, w.as, w.run)
+	}
+	if err != nil {
+		return err
+	}
+	w.s.stats.committed(len(calls))
+	if len(repeats) == 0 {
+		return nil
+	}
+	if err := w.transaction(ctx, func(q querier) error { return w.s.repeated(ctx, q, repeats) }); err != nil {
+		for _, a := range repeats {
+			errs[a.call] = judge(err)
+		}
+	}
+	return nil
+}
+
+// accept runs the statement for events, gives them their numbers, and returns
+// those that are not new.
+func (s *session) accept(ctx context.Context, as []*acceptance, run func(context.Context, *statement) ([][]byte, error)) (repeats []*acceptance, err error) {
+	fresh, repeats := collapse(as)
+	if len(fresh) > 0 {
+		row, err := run(ctx, s.fill(fresh))
+		if err != nil {
+			return nil, err
+		}
+		seqs, err := parseInts(nil, row[0])
+		if err != nil || len(seqs) != len(fresh) {
+			return nil, errors.Join(err, errRows)
+		}
+		for i, a := range fresh {
+			if seqs[i] == 0 {
+				repeats = append(repeats, a)
+				continue
+			}
+			a.Event.Seq = seqs[i]
+			*a.out = store.Accepted{Verdict: seawall.New, Event: a.Event.ID}
+		}
+	}
+	return repeats, nil
+}
+
+// collapse sorts out what repeats another of the same batch: the first stands.
+func collapse(as []*acceptance) (fresh, repeats []*acceptance) {
+	type key struct {
+		source int32
+		key    string
+	}
+	seen := make(map[key]struct{}, len(as))
+	fresh = make([]*acceptance, 0, len(as))
+	for _, a := range as {
+		if a.key != nil {
+			k := key{a.source, string(a.key)}
+			if _, ok := seen[k]; ok {
+				repeats = append(repeats, a)
+				continue
+			}
+			seen[k] = struct{}{}
+		}
+		fresh = append(fresh, a)
+	}
+	return fresh, repeats
+}
+
+// fill makes the columns of the events and returns the statement for them. Keys
+// are written in their order: two batches that share some then wait for each
+// other, and not in a circle.
+func (s *session) fill(as []*acceptance) *statement {
+	st := qAccept
+	cs := &s.columns
+	cs.reset(len(st.types))
+	for _, a := range s.sorted(as) {
+		cs.row(firstOf[atKeys]).int4(a.source).blob(a.key).uuid(a.Event.ID).blob(a.BodyHash[:]).time(a.Expires)
+	}
+	for i, a := range as {
+		e := a.Event
+		cs.row(firstOf[atEvents]).int4(a.part).uuid(e.ID).int4(a.source).time(e.ReceivedAt).time(e.OccurredAt).int2(a.flags).
+			int2(int16(e.Routing)).int8(e.Revision).int2(int16(e.Depth)).uuid(e.Cause).
+			text(e.Type).text(e.Entity).text(e.Version).blob([]byte(e.SourceID)).blob(a.plan).blob(a.request).blob(a.body)
+		for j := range a.Deliveries {
+			d, p := &a.Deliveries[j], &a.planned[j]
+			at, flags := d.Due, int16(0)
+			if d.State.Final() {
+				at, st = d.Finished, qAcceptEnded
+			}
+			if at.IsZero() {
+				at = e.ReceivedAt
+			}
+			if d.Pinned {
+				flags |= flagPinned
+			}
+			cs.row(firstOf[atDeliveries]).int4(int32(i + 1)).int8(int64(d.ID.N())).int4(p.queue).int2(int16(d.State)).time(at).
+				int4(int32(len(e.Body))).int4(p.route).int8(d.Revision).int2(flags).int4(int32(d.Attempts)).int4(int32(d.Round)).
+				time(unless(d.Since, e.ReceivedAt)).time(unless(d.Created, e.ReceivedAt)).text(d.Reason).text(d.Entity).blob(d.Rank)
+		}
+	}
+	return st
+}
+
+// sorted returns those with a key, by key.
+func (s *session) sorted(as []*acceptance) []*acceptance {
+	s.keyed = s.keyed[:0]
+	for _, a := range as {
+		if a.key != nil {
+			s.keyed = append(s.keyed, a)
+		}
+	}
+	slices.SortFunc(s.keyed, func(a, b *acceptance) int {
+		if a.source != b.source {
+			return int(a.source - b.source)
+		}
+		return bytes.Compare(a.key, b.key)
+	})
+	return s.keyed
 }

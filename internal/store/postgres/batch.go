@@ -18,15 +18,14 @@ const (
 
 	// flushFor bounds one batch: after that the connection is given up, and
 	// whether it was committed is not known.
-	flushFor = 10 * time.Second
+	flushFor   = 10 * time.Second
+	flushLeast = 2 * time.Second
 )
 
 // batcher makes one commit of whatever waits when one of its writers is ready.
 // There is no timer: a lone call goes at once, and under load the next batch
 // gathers while others are on their way.
 type batcher[T any] struct {
-	flush func(ctx context.Context, calls []T) []error // one answer for each
-
 	mu     sync.Mutex
 	calls  []*waiting[T]
 	bytes  int
@@ -38,15 +37,22 @@ type batcher[T any] struct {
 type waiting[T any] struct {
 	call  T
 	size  int
+	since time.Time
 	taken atomic.Bool
 	done  chan error // holds one answer
 }
 
-func newBatcher[T any](writers int, flush func(context.Context, []T) []error) *batcher[T] {
-	b := &batcher[T]{flush: flush}
+// writer writes batches, one at a time.
+type writer[T any] interface {
+	flush(ctx context.Context, calls []T) []error // one answer for each
+	close()
+}
+
+func newBatcher[T any](writers ...writer[T]) *batcher[T] {
+	b := &batcher[T]{}
 	b.more = sync.NewCond(&b.mu)
-	for range writers {
-		b.ended.Go(b.run)
+	for _, w := range writers {
+		b.ended.Go(func() { b.run(w) })
 	}
 	return b
 }
@@ -59,7 +65,7 @@ func (b *batcher[T]) do(ctx context.Context, call T, size int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w := &waiting[T]{call: call, size: size, done: make(chan error, 1)}
+	w := &waiting[T]{call: call, size: size, since: time.Now(), done: make(chan error, 1)}
 	if err := b.push(w); err != nil {
 		return err
 	}
@@ -89,8 +95,11 @@ func (b *batcher[T]) push(w *waiting[T]) error {
 	return nil
 }
 
+var errWaited = seawall.Errorf(seawall.ErrUnavailable, "store: waited %s for the writes before it", flushFor)
+
 // run is one writer: it ends when the batcher is closed and nothing waits.
-func (b *batcher[T]) run() {
+func (b *batcher[T]) run(to writer[T]) {
+	defer to.close()
 	var batch []*waiting[T]
 	var calls []T
 	for {
@@ -99,17 +108,29 @@ func (b *batcher[T]) run() {
 			return
 		}
 		calls = calls[:0]
-		n := 0
+		n, now, oldest := 0, time.Now(), time.Time{}
 		for _, w := range batch {
-			if w.taken.CompareAndSwap(false, true) {
+			switch {
+			case !w.taken.CompareAndSwap(false, true):
+			case now.Sub(w.since) > flushFor:
+				w.done <- errWaited
+			default:
+				if n == 0 {
+					oldest = w.since
+				}
 				batch[n] = w
 				n++
 				calls = append(calls, w.call)
 			}
 		}
 		if n > 0 {
-			ctx, cancel := context.WithTimeout(context.Background(), flushFor)
-			errs := b.flush(ctx, calls)
+			// A call is answered within about flushFor, waiting included.
+			until := oldest.Add(flushFor)
+			if least := now.Add(flushLeast); until.Before(least) {
+				until = least
+			}
+			ctx, cancel := context.WithDeadline(context.Background(), until)
+			errs := to.flush(ctx, calls)
 			cancel()
 			for i, w := range batch[:n] {
 				w.done <- errs[i]

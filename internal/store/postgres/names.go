@@ -213,3 +213,39 @@ func (n *names) of(ctx context.Context, destination string) (qs []queue, err err
 	}
 	return qs, nil
 }
+
+// findLane returns the number of a lane, 0 if there is none such.
+func (n *names) findLane(ctx context.Context, l store.Lane) (int32, error) {
+	for _, read := range []bool{false, true} {
+		if read {
+			if err := n.load(ctx); err != nil {
+				return 0, err
+			}
+		}
+		n.mu.RLock()
+		id, ok := n.lanes[l]
+		n.mu.RUnlock()
+		if ok {
+			return id, nil
+		}
+	}
+	return 0, nil
+}
+
+// findQueue returns the number of a queue, false if there is none such.
+func (n *names) findQueue(ctx context.Context, l line) (int32, bool, error) {
+	for _, read := range []bool{false, true} {
+		if read {
+			if err := n.load(ctx); err != nil {
+				return 0, false, err
+			}
+		}
+		n.mu.RLock()
+		q, ok := n.lines[l]
+		n.mu.RUnlock()
+		if ok {
+			return q.id, true, nil
+		}
+	}
+	return 0, false, nil
+}

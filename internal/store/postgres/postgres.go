@@ -46,6 +46,8 @@ type Store struct {
 	horizon  horizon
 	refusals refusals
 	sweep    sweep
+	cursors  cursors
+	signals  *signals
 
 	failed    chan struct{}
 	closeOnce sync.Once
@@ -97,8 +99,15 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.days.open(ctx)
-	s.accepts = newBatcher(acceptWriters, s.flushAccepts)
-	s.settles = newBatcher(settleWriters, s.flushSettles)
+	var accepters []writer[*acceptCall]
+	var settlers []writer[*settleCall]
+	for range acceptWriters {
+		accepters = append(accepters, &accepter{session: session{s: s}})
+	}
+	for range settleWriters {
+		settlers = append(settlers, &settler{session: session{s: s}})
+	}
+	s.accepts, s.settles = newBatcher(accepters...), newBatcher(settlers...)
 	return s, nil
 }
 

@@ -88,8 +88,15 @@ const qRequeue = `WITH back AS (DELETE FROM finished WHERE id = $1 AND part = $2
 
 func requeue(ctx context.Context, tx pgx.Tx, k keyed, due time.Time, o store.ReplayOptions) (bool, error) {
 	tag, err := tx.Exec(ctx, qRequeue, k.key, k.part, due, flags(o.Pin, false))
+	if err == nil && tag.RowsAffected() == 0 {
+		tag, err = tx.Exec(ctx, qTryAgain, k.key, due, flags(o.Pin, false), seawall.ReasonUnknown)
+	}
 	return tag.RowsAffected() == 1, err
 }
+
+// qTryAgain makes a delivery pending that is held because its outcome is unknown.
+const qTryAgain = `UPDATE delivery SET state = 0, due = $2, since = $2, round = 0, flags = (flags & ~1) | $3, reason = NULL
+	WHERE id = $1 AND state = 1 AND reason = $4`
 
 func flags(pinned, replayed bool) (f int16) {
 	if pinned {

@@ -52,8 +52,8 @@ func testAcceptedSurvives(t *testing.T, s *suite) {
 		t.Errorf("after a restart %d deliveries are pending, want 20", got)
 	}
 	next := s.accept(t, "next", "orders")
-	if next.Seq != 21 {
-		t.Errorf("after a restart the next event has sequence number %d, want 21", next.Seq)
+	if next.Seq < 21 {
+		t.Errorf("after a restart the next event has sequence number %d, want 21 or more", next.Seq)
 	}
 }
 
@@ -105,8 +105,8 @@ func testAllOrNothing(t *testing.T, s *suite) {
 		t.Errorf("%d deliveries count as pending, want 0", n)
 	}
 	next := s.accept(t, "first", "orders") // its key is free
-	if next.Seq != taken.Seq+1 {
-		t.Errorf("sequence number %d, want %d", next.Seq, taken.Seq+1)
+	if next.Seq <= taken.Seq {             // a store may leave numbers out
+		t.Errorf("sequence number %d after %d", next.Seq, taken.Seq)
 	}
 	e := s.event("shop", "", "3")
 	if _, err := s.Store.Accept(t.Context(), []store.Acceptance{s.acceptance(e)}); !errors.Is(err, seawall.ErrInvalid) {

@@ -105,7 +105,8 @@ func testClaimBounds(t *testing.T, s *suite) {
 	s.Clock.Advance(time.Minute)
 	l := s.lease(t, "n1", "orders")
 	for _, tt := range []struct{ limit, bytes, want int }{{2, 0, 2}, {10, 15, 2}, {10, 5, 1}, {10, 10, 2}, {10, 0, 5}, {0, 0, 0}} {
-		due, next, err := s.Store.Claim(t.Context(), l, store.Claim{Destination: "orders", Now: s.Clock.Now(), Limit: tt.limit, Bytes: tt.bytes})
+		due, next, err := s.Store.Claim(t.Context(), l, store.Claim{Destination: "orders", Now: s.Clock.Now(), Rescan: true,
+			Limit: tt.limit, Bytes: tt.bytes})
 		must(t, err)
 		if len(due) != tt.want || next.IsZero() != (tt.want == 5) {
 			t.Errorf("limit %d, bytes %d: claimed %d, want %d; next %v", tt.limit, tt.bytes, len(due), tt.want, next)

@@ -141,10 +141,10 @@ func (s *suite) lease(t *testing.T, node, destination string) store.Lease {
 	return ls[0]
 }
 
-// claim claims what is due now.
+// claim claims what is due now, from the oldest on.
 func (s *suite) claim(t *testing.T, l store.Lease, limit int) []store.Claimed {
 	t.Helper()
-	due, _, err := s.Store.Claim(t.Context(), l, store.Claim{Destination: l.System, Now: s.Clock.Now(), Limit: limit})
+	due, _, err := s.Store.Claim(t.Context(), l, store.Claim{Destination: l.System, Now: s.Clock.Now(), Rescan: true, Limit: limit})
 	must(t, err)
 	return due
 }

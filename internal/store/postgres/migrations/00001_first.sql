@@ -35,7 +35,7 @@ CREATE TABLE queue (
   id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   destination text NOT NULL,
   lane        integer NOT NULL REFERENCES lane,
-  UNIQUE (destination, lane)
+  UNIQUE (lane, destination)
 );
 
 -- The accept sequence. Never cached: an event accepted before another's

@@ -1,0 +1,134 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seawall-dev/seawall/internal/store"
+)
+
+// margin is how long before its lease runs out an owner must stop.
+const margin = 2 * time.Second
+
+// now is the database's clock, which all nodes share, or a test's.
+const now = "coalesce($1::timestamptz, clock_timestamp())"
+
+const (
+	// A node waits for its own settlements; of others it takes what is free.
+	qKeepLanes = "UPDATE lane SET until = " + now + ` + $2 WHERE id = ANY (ARRAY(SELECT id FROM lane
+		WHERE id = ANY($3) AND node = $4 ORDER BY id FOR UPDATE)) AND node = $4 RETURNING id, token`
+	qTakeLanes = "UPDATE lane SET node = $4, token = token + 1, until = " + now + ` + $2 WHERE id = ANY (ARRAY(SELECT id FROM lane
+		WHERE id = ANY($3) AND node <> $4 AND (node = '' OR until <= ` + now + `) ORDER BY id FOR UPDATE SKIP LOCKED)) RETURNING id, token`
+	qToHeld = `UPDATE delivery SET state = 1, reason = 'unknown'
+		WHERE queue = ANY (ARRAY(SELECT id FROM queue WHERE lane = ANY($1))) AND state = 2`
+	qRenew = "UPDATE lane l SET until = " + now + ` + $2 FROM unnest($3::int4[], $4::text[], $5::int8[]) w(id, node, token)
+		WHERE l.id = w.id AND l.node = w.node AND l.token = w.token AND l.node <> '' RETURNING l.id`
+	qRelease = `UPDATE lane l SET node = '', until = '-infinity' FROM unnest($1::int4[], $2::text[], $3::int8[]) w(id, node, token)
+		WHERE l.id = w.id AND l.node = w.node AND l.token = w.token`
+)
+
+// until is when an owner must stop: counted from before the store was asked, so
+// that a slow answer shortens the lease and never lengthens it.
+func until(asked time.Time, ttl time.Duration) time.Time { return asked.Add(ttl - min(margin, ttl/4)) }
+
+func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, ttl time.Duration) ([]store.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, flushFor)
+	defer cancel()
+	ids := make([]int32, len(lanes))
+	for i, l := range lanes {
+		var err error
+		if ids[i], err = s.names.lane(ctx, l); err != nil {
+			return nil, judge(err)
+		}
+	}
+	var tokens map[int32]int64
+	var asked time.Time
+	err := s.change(ctx, func(tx pgx.Tx) error {
+		asked = s.now()
+		var taken []int32
+		tokens = map[int32]int64{}
+		for i, sql := range []string{qKeepLanes, qTakeLanes} {
+			rows, err := tx.Query(ctx, sql, s.clock(), ttl, ids, node)
+			if err != nil {
+				return err
+			}
+			var id int32
+			var token int64
+			_, err = pgx.ForEachRow(rows, []any{&id, &token}, func() error {
+				if tokens[id] = token; i == 1 {
+					taken = append(taken, id)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if len(taken) == 0 {
+			return nil
+		}
+		_, err := tx.Exec(ctx, qToHeld, taken)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var leases []store.Lease
+	for i, l := range lanes {
+		if token, ok := tokens[ids[i]]; ok {
+			leases = append(leases, store.Lease{Lane: l, Node: node, Token: token, Until: until(asked, ttl)})
+		}
+	}
+	return leases, nil
+}
+
+func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) (renewed []store.Lease, err error) {
+	ctx, cancel := context.WithTimeout(ctx, flushFor)
+	defer cancel()
+	ids, nodes, tokens, err := s.leased(ctx, leases)
+	if err != nil {
+		return nil, judge(err)
+	}
+	asked := s.now()
+	rows, err := s.pool.Query(ctx, qRenew, s.clock(), ttl, ids, nodes, tokens)
+	if err != nil {
+		return nil, judge(err)
+	}
+	stand, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil {
+		return nil, judge(err)
+	}
+	for i, l := range leases {
+		if slices.Contains(stand, ids[i]) {
+			l.Until = until(asked, ttl)
+			renewed = append(renewed, l)
+		}
+	}
+	return renewed, nil
+}
+
+func (s *Store) Release(ctx context.Context, leases []store.Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, flushFor)
+	defer cancel()
+	ids, nodes, tokens, err := s.leased(ctx, leases)
+	if err != nil {
+		return judge(err)
+	}
+	_, err = s.pool.Exec(ctx, qRelease, ids, nodes, tokens)
+	return judge(err)
+}
+
+// leased spells out leases as columns.
+func (s *Store) leased(ctx context.Context, leases []store.Lease) (ids []int32, nodes []string, tokens []int64, err error) {
+	for _, l := range leases {
+		id, err := s.names.findLane(ctx, l.Lane)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		ids, nodes, tokens = append(ids, id), append(nodes, l.Node), append(tokens, l.Token)
+	}
+	return ids, nodes, tokens, nil
+}

@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// statement is one that takes columns of rows.
+type statement struct {
+	name, sql string
+	types     []uint32 // of each column's elements
+}
+
+// session is a connection that one writer has to itself, with what is prepared
+// on it. It is connected when it is first used, and again after it broke.
+type session struct {
+	s        *Store
+	conn     *pgxpool.Conn
+	prepared map[string]bool
+	used     time.Time // when the server last answered
+	columns  columns
+	keyed    []*acceptance // those of a batch that have a key
+}
+
+// idle is how long a connection may have been unused before it is tried: one
+// that a restart or a firewall closed would take a statement and not say
+// whether it was carried out.
+const idle = time.Second
+
+// connect makes sure of the connection.
+func (s *session) connect(ctx context.Context) error {
+	if s.conn != nil {
+		pg := s.conn.Conn().PgConn()
+		if !pg.IsClosed() && (time.Since(s.used) < idle || pg.Ping(ctx) == nil) {
+			return nil
+		}
+		s.close()
+	}
+	conn, err := s.s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	s.conn, s.prepared, s.used = conn, map[string]bool{}, time.Now()
+	return nil
+}
+
+// close gives the connection back; the pool closes it if it is broken.
+func (s *session) close() {
+	if s.conn != nil {
+		s.conn.Release()
+		s.conn = nil
+	}
+}
+
+// run runs a statement with the columns that were filled for it and returns its
+// one row. What failed before anything was sent is tried once more, on another
+// connection.
+func (s *session) run(ctx context.Context, st *statement) (row [][]byte, err error) {
+	for again := range 2 {
+		if err = s.connect(ctx); err == nil {
+			if row, err = s.exec(ctx, st); err == nil {
+				return row, nil
+			}
+		}
+		if again > 0 || ctx.Err() != nil || !pgconn.SafeToRetry(err) {
+			break
+		}
+	}
+	return nil, err
+}
+
+// exec runs a statement on the connection as it is, perhaps within a
+// transaction.
+func (s *session) exec(ctx context.Context, st *statement) (row [][]byte, err error) {
+	pg := s.conn.Conn().PgConn()
+	if !s.prepared[st.name] {
+		oids := make([]uint32, len(st.types))
+		for i, t := range st.types {
+			oids[i] = arrayOf[t]
+		}
+		if _, err := pg.Prepare(ctx, st.name, st.sql, oids); err != nil {
+			return nil, err
+		}
+		s.prepared[st.name] = true
+	}
+	values, formats := s.columns.finish(st.types)
+	r := pg.ExecPrepared(ctx, st.name, values, formats, binaryFormat).Read()
+	if r.Err != nil {
+		return nil, r.Err
+	}
+	s.used = time.Now()
+	if len(r.Rows) != 1 {
+		return nil, errRows
+	}
+	return r.Rows[0], nil
+}
+
+var (
+	binaryFormat = []int16{1}
+	errRows      = errors.New("the server's answer is not the one row that was asked for")
+)
+
+// transaction runs f in a transaction on this connection. f may run twice: it
+// sets its results and never adds to them.
+func (s *session) transaction(ctx context.Context, f func(querier) error) (err error) {
+	for again := range 2 {
+		if err = s.connect(ctx); err == nil {
+			err = pgx.BeginFunc(ctx, s.conn.Conn(), func(tx pgx.Tx) error { return f(tx) })
+			s.used = time.Now()
+		}
+		if err == nil || again > 0 || ctx.Err() != nil || !pgconn.SafeToRetry(err) && !passing(err) {
+			break
+		}
+	}
+	return err
+}
