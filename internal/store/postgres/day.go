@@ -116,11 +116,14 @@ func (s *Store) loadDays(ctx context.Context) error {
 		return err
 	}
 	known := map[int32]bool{}
-	var bound string
+	var bound *string // NULL of one that is dropped this moment
 	_, err = pgx.ForEachRow(rows, []any{&bound}, func() error {
 		var day int32
-		if _, err := fmt.Sscanf(bound, "FOR VALUES IN (%d)", &day); err != nil {
-			return fmt.Errorf("a partition of event %s: %w", bound, err)
+		if bound == nil {
+			return nil
+		}
+		if _, err := fmt.Sscanf(*bound, "FOR VALUES IN (%d)", &day); err != nil {
+			return fmt.Errorf("a partition of event %s: %w", *bound, err)
 		}
 		if day != 0 {
 			known[day] = true

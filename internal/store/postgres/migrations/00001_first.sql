@@ -253,6 +253,9 @@ BEGIN
     RETURN true;
   END IF;
   LOCK TABLE event, finished, attempt IN ACCESS EXCLUSIVE MODE;
+  IF to_regclass('event_' || suffix) IS NULL THEN -- another node was faster
+    RETURN true;
+  END IF;
   EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE seq > $1)', 'event_' || suffix) INTO past USING seq;
   IF past THEN
     RETURN false;
