@@ -37,17 +37,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func TestG10_EveryNodeAdoptsTheNewestConfiguration(t *testing.T) {
 	shop := newConsumer(t)
-	r, first := reloader(t, shop)
-	var parsed sync.Map
-	r.App.Parse = func(text []byte) (*config.Config, error) {
-		parsed.Store(string(text), true)
-		c := changed(t, *first, string(text), shop.URL+"/adopted")
-		c.Node = config.Node{Listen: "another node's"}
-		return c, nil
-	}
+	first := configuration(t, t.TempDir(), shop.URL+"/hooks")
+	r := run(t, first, func(o *Options) {
+		o.Parse = func(text []byte) (*config.Config, error) {
+			c := changed(t, first, string(text), shop.URL+"/adopted")
+			c.Node = config.Node{Listen: "another node's"}
+			return c, nil
+		}
+	})
 	another(t, r, "second")
 	eventually(t, "revision 2 runs", func() bool { _, n := (*gateway)(r.App).Config(); return n == 2 })
-	if c, _ := (*gateway)(r.App).Config(); c.Node != (*first).Node {
+	if c, _ := (*gateway)(r.App).Config(); c.Node != first.Node {
 		t.Errorf("what belongs to the node became %+v", c.Node)
 	}
 	if err := (*gateway)(r.App).Ready(); err != nil {
@@ -64,15 +64,17 @@ func TestG10_EveryNodeAdoptsTheNewestConfiguration(t *testing.T) {
 // can run.
 func TestG10_NodeThatCannotAdoptGoesOnAndIsNotReady(t *testing.T) {
 	shop := newConsumer(t)
-	r, first := reloader(t, shop)
 	var log lines
-	r.App.Log = slog.New(slog.NewTextHandler(io.MultiWriter(&log, t.Output()), nil))
-	r.App.Parse = func(text []byte) (*config.Config, error) {
-		if string(text) == "second" {
-			return nil, errors.New("seawall.yaml:7:3: the variable CRM_TOKEN is not set")
+	first := configuration(t, t.TempDir(), shop.URL+"/hooks")
+	r := run(t, first, func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(io.MultiWriter(&log, t.Output()), nil))
+		o.Parse = func(text []byte) (*config.Config, error) {
+			if string(text) == "second" {
+				return nil, errors.New("seawall.yaml:7:3: the variable CRM_TOKEN is not set")
+			}
+			return changed(t, first, string(text), shop.URL+"/hooks"), nil
 		}
-		return changed(t, *first, string(text), shop.URL+"/hooks"), nil
-	}
+	})
 	another(t, r, "second")
 	g := (*gateway)(r.App)
 	eventually(t, "not ready", func() bool { return g.Ready() != nil })

@@ -86,13 +86,17 @@ type running struct {
 	stop func()
 }
 
-func run(t testing.TB, c *config.Config) *running {
+func run(t testing.TB, c *config.Config, with ...func(*Options)) *running {
 	t.Helper()
-	a, err := Open(context.Background(), Options{
+	o := Options{
 		Config: c, Load: func() (*config.Config, error) { return c, nil },
 		Parse:   func([]byte) (*config.Config, error) { return c, nil },
 		Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
+	}
+	for _, f := range with {
+		f(&o)
+	}
+	a, err := Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
