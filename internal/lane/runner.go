@@ -155,6 +155,13 @@ func (r *Runner) Wake(s store.Signal) {
 	}
 }
 
+// Lanes is how many lanes this node has.
+func (r *Runner) Lanes() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.lanes)
+}
+
 // Refresh tells that something changed other than what waits: what is wanted,
 // gates, nodes or lanes.
 func (r *Runner) Refresh() {
