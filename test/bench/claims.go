@@ -5,101 +5,166 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
+	"path/filepath"
 	"time"
-)
 
-// claimBenchmark is the store's own: claim a batch and settle it, with so many
-// deliveries pending.
-const claimBenchmark = "BenchmarkClaimSettle"
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
 
 // flat is how much dearer claim and settle may get from the smallest backlog to
 // the largest: nothing, but for the noise of a shared machine.
 const flat = 1.5
 
+const (
+	smallBacklog = 1_000
+	claimBatch   = 100
+	claimRounds  = 300
+	claimBody    = 100 // bytes: the disk is shared, and what is claimed is the same
+)
+
+// claims is what claim and settle cost on one engine, by how much waits.
 type claims struct {
+	Engine string      `json:"engine"`
 	Lines  []claimLine `json:"backlogs"`
-	Ratio  float64     `json:"ratio"` // of the largest backlog to the smallest
-	Target float64     `json:"target"`
-	Pass   bool        `json:"pass"`
 }
 
 type claimLine struct {
 	Pending int     `json:"pending"`
-	NsPerOp float64 `json:"ns_per_op"` // median
+	Claim   float64 `json:"claim_us"`  // of a batch, median
+	Settle  float64 `json:"settle_us"` // likewise
 }
 
-func measureClaims(quick bool) (*claims, error) {
-	count, limit := "5", 10*time.Minute
-	if quick {
-		count = "1"
+func (l claimLine) cost() float64 { return l.Claim + l.Settle }
+
+// claims measures the store itself, without a gateway: claim a batch, settle it,
+// and put as much back, again and again.
+func (b *bench) claims(ctx context.Context) (all []claims, err error) {
+	for _, engine := range b.engines() {
+		c := claims{Engine: engine}
+		for _, n := range []int{smallBacklog, b.pending} {
+			l, err := b.claim(ctx, engine, n)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %d pending: %w", engine, n, err)
+			}
+			progress("%s, %d pending: claim %.0f µs, settle %.0f µs", engine, n, l.Claim, l.Settle)
+			c.Lines = append(c.Lines, l)
+		}
+		all = append(all, c)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "test", "./internal/store/sqlite", "-run", "^$",
-		"-bench", "^"+claimBenchmark+"$", "-count", count, "-timeout", limit.String())
-	cmd.Stderr = os.Stderr
-	progress("running %s, %s times; filling a million rows takes a while", claimBenchmark, count)
-	out, err := cmd.Output()
+	return all, nil
+}
+
+func (b *bench) claim(ctx context.Context, engine string, n int) (l claimLine, err error) {
+	dir := filepath.Join(b.dir, fmt.Sprintf("%s-claims-%d", engine, n))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return l, err
+	}
+	defer os.RemoveAll(dir)
+	addr, database, err := b.newStore(engine, dir)
 	if err != nil {
-		return nil, fmt.Errorf("go test: %w: %s", err, out)
+		return l, err
 	}
-	return parseClaims(string(out))
-}
-
-var (
-	claimResult = regexp.MustCompile(`(?m)^` + claimBenchmark + `/(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`)
-	backlog     = regexp.MustCompile(`(\d+)([kKM]?)$`)
-)
-
-// parseClaims reads what go test -bench prints: the name of a case ends with
-// how many were pending (1000, 1k, 1M).
-func parseClaims(out string) (*claims, error) {
-	costs := map[int][]float64{}
-	for _, m := range claimResult.FindAllStringSubmatch(out, -1) {
-		size := backlog.FindStringSubmatch(m[1])
-		if size == nil {
-			return nil, fmt.Errorf("%s/%s does not end with a backlog", claimBenchmark, m[1])
+	if database != "" {
+		defer func() { err = errors.Join(err, b.pg.DropDatabase(database)) }()
+	}
+	s, err := openStore(ctx, addr)
+	if err != nil {
+		return l, err
+	}
+	sd := &seeder{Store: s}
+	l, err = sd.claimLine(ctx, n, func() error {
+		if database == "" {
+			return nil
 		}
-		n, err := strconv.Atoi(size[1])
-		ns, err2 := strconv.ParseFloat(m[2], 64)
-		if err := errors.Join(err, err2); err != nil {
-			return nil, err
+		_, err := b.pg.Exec(database, "VACUUM (ANALYZE)")
+		return err
+	})
+	return l, errors.Join(err, s.Close())
+}
+
+func (s *seeder) claimLine(ctx context.Context, n int, rest func() error) (l claimLine, err error) {
+	l.Pending = n
+	if err := s.fill(ctx, n, claimBody, place); err != nil {
+		return l, err
+	}
+	if err := rest(); err != nil {
+		return l, err
+	}
+	ls, err := s.Acquire(ctx, "bench", []store.Lane{{System: sinkDestination}}, time.Hour)
+	if err != nil {
+		return l, err
+	}
+	if len(ls) != 1 {
+		return l, errors.New("the sink's lane is not to be had")
+	}
+	if err := s.due(ctx, claimBatch, claimBody); err != nil {
+		return l, err
+	}
+	var claim, settle []float64
+	for i := range claimRounds {
+		c, st, err := s.round(ctx, ls[0], i == 0)
+		if err != nil {
+			return l, err
 		}
-		n *= map[string]int{"": 1, "k": 1_000, "M": 1_000_000}[strings.Replace(size[2], "K", "k", 1)]
-		costs[n] = append(costs[n], ns)
+		claim, settle = append(claim, c), append(settle, st)
+		if err := s.due(ctx, claimBatch, claimBody); err != nil {
+			return l, err
+		}
 	}
-	if len(costs) < 2 {
-		return nil, fmt.Errorf("want at least two backlogs from %s, got:\n%s", claimBenchmark, out)
-	}
-	c := &claims{Target: flat}
-	for n, ns := range costs {
-		c.Lines = append(c.Lines, claimLine{n, *median(ns)})
-	}
-	sortByPending(c.Lines)
-	c.Ratio = c.Lines[len(c.Lines)-1].NsPerOp / c.Lines[0].NsPerOp
-	c.Pass = c.Ratio <= c.Target
-	return c, nil
+	l.Claim, l.Settle = *median(claim), *median(settle)
+	return l, nil
 }
 
-func sortByPending(ls []claimLine) {
-	slices.SortFunc(ls, func(a, b claimLine) int { return a.Pending - b.Pending })
+// round claims a batch and delivers it; both in microseconds.
+func (s *seeder) round(ctx context.Context, l store.Lease, first bool) (claim, settle float64, err error) {
+	began := time.Now()
+	due, _, err := s.Claim(ctx, l, store.Claim{Destination: sinkDestination, Now: began, Limit: claimBatch, Rescan: first})
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(due) != claimBatch {
+		return 0, 0, fmt.Errorf("claimed %d of %d", len(due), claimBatch)
+	}
+	claimed := time.Now()
+	in := make([]store.Settlement, len(due))
+	for i, d := range due {
+		in[i] = settlement(l, d.Delivery, claimed)
+	}
+	out, err := s.Settle(ctx, in)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, o := range out {
+		if o != store.Done {
+			return 0, 0, fmt.Errorf("settled as %d", o)
+		}
+	}
+	return micros(claimed.Sub(began)), micros(time.Since(claimed)), nil
 }
 
-func (c *claims) passed() bool { return c.Pass }
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-func (c *claims) print() {
-	fmt.Printf("%12s  %s\n", "pending", "claim and settle, µs")
+// settlement is that of an attempt that went well.
+func settlement(l store.Lease, d seawall.Delivery, now time.Time) store.Settlement {
+	return store.Settlement{Lease: l, Delivery: d.ID, State: seawall.Delivered, At: now,
+		Attempt: &seawall.Attempt{N: d.Attempts + 1, At: now, Took: time.Millisecond, Revision: 1, Node: "bench",
+			Request: seawall.Request{Method: "POST", URL: "http://127.0.0.1:9/", Original: true, BodySize: claimBody,
+				Headers: map[string][]string{"Webhook-Id": {d.ID.String()}, "Webhook-Timestamp": {"1795487276"},
+					"Webhook-Signature": {"v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="}, "Content-Type": {"application/json"}}},
+			Response: &seawall.Response{Status: 200, Proto: "HTTP/1.1"}}}
+}
+
+func (c claims) verdict() verdict {
+	first, last := c.Lines[0], c.Lines[len(c.Lines)-1]
+	v := last.cost() / first.cost()
+	return verdict{Title: fmt.Sprintf("claim and settle, %d pending to %d, %s", last.Pending, first.Pending, c.Engine),
+		Figure: "claims", Of: c.Engine, Kind: ratio, Sense: atMost, Bound: flat, Value: v, Least: v, Most: v, Pass: v <= flat}
+}
+
+func (c claims) print() {
+	fmt.Printf("\n%-26s %12s %12s\n", c.Engine+", µs for "+fmt.Sprint(claimBatch), "claim", "settle")
 	for _, l := range c.Lines {
-		fmt.Printf("%12d  %.1f\n", l.Pending, l.NsPerOp/1000)
+		fmt.Printf("%-26s %12.0f %12.0f\n", fmt.Sprint(l.Pending, " pending"), l.Claim, l.Settle)
 	}
-	verdict := "FAIL"
-	if c.Pass {
-		verdict = "PASS"
-	}
-	fmt.Printf("\nlargest to smallest: %.2f, at most %.2f  %s\n", c.Ratio, c.Target, verdict)
 }

@@ -1,127 +1,127 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
-	"time"
 )
 
-// figure is one line of the report.
-type figure struct {
-	name  string
-	title string
-	unit  string
-	digit int
-}
-
-var figures = []figure{
-	{"acked", "acked events", "/s", 0},
-	{"delivered", "delivered events", "/s", 0},
-	{"ack p50", "ack p50, all out", "ms", 2},
-	{"ack p99", "ack p99, all out", "ms", 2},
-	{"whole p50", "end-to-end p50, all out", "ms", 2},
-	{"whole p99", "end-to-end p99, all out", "ms", 2},
-	{"half ack p50", "ack p50, fixed rate", "ms", 2},
-	{"half ack p99", "ack p99, fixed rate", "ms", 2},
-	{"half whole p50", "end-to-end p50, fixed rate", "ms", 2},
-	{"half whole p99", "end-to-end p99, fixed rate", "ms", 2},
-	{"cpu", "CPU per event", "µs", 1},
-	{"syncs", "fsyncs per event", "", 3},
-	{"rss", "peak memory", "MiB", 0},
-	{"rate", "the fixed rate", "/s", 0},
-	{"others", "CPU taken by others", "%", 0},
-	{"repeats", "delivered more than once", "", 0},
-}
-
-// targets are what the gateway holds itself to, as ratios to the baseline. At the
-// fixed rate it has none yet: docs/performance.md says where it stands.
-var targets = []target{
-	{"delivered", "at least", 0.5},
-	{"ack p99", "at most", 2},
-}
-
-type target struct {
-	Figure string  `json:"figure"`
-	Sense  string  `json:"sense"`
-	Ratio  float64 `json:"ratio"`
-}
-
-func (t target) met(ratio float64) bool {
-	if t.Sense == "at least" {
-		return ratio >= t.Ratio
-	}
-	return ratio <= t.Ratio
-}
-
-// compare measures both contenders in turn, so that whatever else the machine
-// does falls on both.
-func compare(o options, dir string) (*report, error) {
-	both, err := contenders(o, dir)
+// compare measures all contenders in turn, so that whatever else the machine
+// does falls on all of them.
+func compare(ctx context.Context, o options) (rep *report, err error) {
+	b, err := newBench(o)
 	if err != nil {
 		return nil, err
 	}
-	warnAboutMemory(dir)
-	if o.only != "" {
-		both = slices.DeleteFunc(both, func(c contender) bool { return c.name != o.only })
-		if len(both) == 0 {
-			return nil, fmt.Errorf("no contender is named %q", o.only)
+	defer func() {
+		if err != nil && o.keep {
+			progress("everything is left in %s", b.dir)
 		}
-	}
-	adapt := o.rate == 0
-	if adapt {
-		short := o
-		short.span = min(o.span, 2*time.Second)
-		r, err := measure(short, both[len(both)-1], filepath.Join(dir, "probe"), 0)
-		if err != nil {
-			return nil, err
+		if closeErr := b.close(err == nil || !o.keep); err == nil {
+			err = closeErr
 		}
-		o.rate = r["delivered"] / 2
-		progress("%s delivers about %.0f/s; fixed rate: %.0f/s", both[len(both)-1].name, r["delivered"], o.rate)
-	}
-	rep := &report{
-		Connections: o.conns, Concurrency: o.workers, Span: o.span.String(),
+	}()
+	rep = &report{
+		Connections: o.conns, Concurrency: o.workers, Span: o.span.String(), Pending: o.pending,
 		CPUs: runtime.NumCPU(), Go: runtime.Version(), Runs: map[string][]run{},
 	}
-	for i := range o.runs {
-		for _, c := range both {
-			r, err := measure(o, c, filepath.Join(dir, fmt.Sprintf("%s-%d", c.name, i)), o.rate)
-			if err == nil && r["others"] > quiet {
-				progress("run %d, %-8s  others took %.0f %% of the machine: once more", i+1, c.name, r["others"])
-				var again run
-				again, err = measure(o, c, filepath.Join(dir, fmt.Sprintf("%s-%d", c.name, i)), o.rate)
-				if err == nil && again["others"] < r["others"] {
-					r = again
-				}
-			}
-			if err != nil {
-				return nil, err
-			}
-			progress("run %d, %-8s  delivered %6.0f/s  ack p99 %6.2f ms  CPU %5.1f µs  others %2.0f %%",
-				i+1, c.name, r["delivered"], r["ack p99"], r["cpu"], r["others"])
-			rep.Runs[c.name] = append(rep.Runs[c.name], r)
-			// The machine may be slower by now than it was at first: the next pair
-			// gets half of what was possible in this one.
-			if adapt && c.name == both[len(both)-1].name {
-				o.rate = r["delivered"] / 2
-			}
-		}
-	}
-	for _, c := range both {
-		n, ok, err := countSyncs(o, c, filepath.Join(dir, c.name+"-syncs"))
-		if err != nil {
+	if rep.Contenders = b.contenders(); len(rep.Contenders) > 0 {
+		if err := b.rounds(ctx, rep); err != nil {
 			return nil, err
 		}
-		if ok { // one figure for all runs: it is counted in a run of its own
-			for _, r := range rep.Runs[c.name] {
-				r["syncs"] = n
-			}
+	}
+	if o.part["throughput"] {
+		if err := b.count(rep); err != nil {
+			return nil, err
+		}
+	}
+	if o.part["claims"] {
+		if rep.Claims, err = b.claims(ctx); err != nil {
+			return nil, err
 		}
 	}
 	rep.judge()
 	return rep, nil
+}
+
+func (b *bench) rounds(ctx context.Context, rep *report) error {
+	for _, c := range rep.Contenders {
+		if c.backlog {
+			if err := b.seed(c.engine); err != nil {
+				return err
+			}
+		}
+	}
+	if err := b.probe(rep.Contenders); err != nil {
+		return err
+	}
+	for i := range b.runs {
+		for _, c := range rep.Contenders {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			r, err := b.once(i, c)
+			if err != nil {
+				return err
+			}
+			rep.Runs[c.name] = append(rep.Runs[c.name], r)
+			b.adapt(c, r)
+		}
+	}
+	return nil
+}
+
+// probe finds the fixed rates of the first round.
+func (b *bench) probe(cs []contender) error {
+	if !b.part["throughput"] {
+		return nil
+	}
+	for _, c := range cs {
+		if c.engine == "" || c.backlog || c.nodes > 1 {
+			continue
+		}
+		b.rate[c.engine] = b.fixed
+		if b.fixed > 0 {
+			continue
+		}
+		r, err := b.measure(c, filepath.Join(b.dir, c.name+"-probe"), nil)
+		if err != nil {
+			return err
+		}
+		b.adapt(c, r)
+		progress("%s delivers about %.0f/s; its fixed rate: %.0f/s", c.title, r["delivered"], b.rate[c.engine])
+	}
+	return nil
+}
+
+// adapt sets the next round's fixed rate: the machine may be slower by now than
+// it was at first.
+func (b *bench) adapt(c contender, r run) {
+	if b.fixed == 0 && c.engine != "" && !c.backlog && c.nodes == 1 {
+		b.rate[c.engine] = r["delivered"] / 2
+	}
+}
+
+// contenders are those that the chosen parts need.
+func (o options) contenders() []contender {
+	return slices.DeleteFunc(slices.Clone(contenders), func(c contender) bool {
+		if len(o.only) > 0 {
+			return !slices.Contains(o.only, c.name)
+		}
+		switch {
+		case c.backlog:
+			return !o.part["backlog"] && !o.part["start"]
+		case c.nodes > 1:
+			return !o.part["nodes"]
+		case c.engine == "":
+			return !o.part["throughput"]
+		default:
+			return !o.part["throughput"] && !o.part["backlog"] && !(o.part["nodes"] && c.engine == "postgres")
+		}
+	})
 }
 
 // tmpfs is a file system's type in statfs(2) where it lives in memory.
@@ -132,4 +132,33 @@ func warnAboutMemory(dir string) {
 	if err := syscall.Statfs(dir, &fs); err == nil && fs.Type == tmpfs {
 		progress("warning: %s is in memory, where fsync costs nothing; use -dir", dir)
 	}
+}
+
+// wants tells whether an engine is measured at all.
+func (o options) wants(engine string) bool {
+	return o.part["claims"] && slices.Contains(o.engines(), engine) ||
+		slices.ContainsFunc(o.contenders(), func(c contender) bool { return c.engine == engine }) ||
+		o.soak > 0 && engine == "postgres"
+}
+
+// engines are those whose store alone is measured.
+func (o options) engines() []string {
+	if len(o.only) == 0 {
+		return []string{"sqlite", "postgres"}
+	}
+	return slices.DeleteFunc([]string{"sqlite", "postgres"}, func(e string) bool { return !slices.Contains(o.only, e) })
+}
+
+func (o options) validate() error {
+	for _, name := range o.only {
+		if !slices.ContainsFunc(contenders, func(c contender) bool { return c.name == name }) {
+			return fmt.Errorf("no contender is named %q", name)
+		}
+	}
+	for name := range o.part {
+		if !slices.Contains(parts, name) {
+			return fmt.Errorf("no scenario is named %q", name)
+		}
+	}
+	return nil
 }

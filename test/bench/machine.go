@@ -13,25 +13,30 @@ import (
 // 100 Hz on every platform that Go knows.
 const tick = 10 * time.Millisecond
 
-// clock is how much processor time has been used so far: by the server, by this
-// process (load generator and sink), and by all processes of the machine.
-type clock struct {
-	server, self, all time.Duration
-	at                time.Time
+// reading is what has been used so far: processor time by the server, its
+// database as a part of it, by this process (load generator and sink) and by all
+// processes of the machine; and what the server has had written to the disk.
+type reading struct {
+	server, database, self, all time.Duration
+	written                     int64
+	at                          time.Time
 }
 
-func (s *server) clock() (c clock, err error) {
-	c.at = time.Now()
-	if c.server, err = s.cpu(); err != nil {
-		return c, err
+func (s *server) reading() (r reading, err error) {
+	r.at = time.Now()
+	if r.server, r.database, err = s.cpu(); err != nil {
+		return r, err
 	}
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		return c, err
+		return r, err
 	}
-	c.self = time.Duration(used.Utime.Nano() + used.Stime.Nano())
-	c.all, err = machineBusy()
-	return c, err
+	r.self = time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	if r.all, err = machineBusy(); err != nil {
+		return r, err
+	}
+	r.written, err = s.written()
+	return r, err
 }
 
 // machineBusy is the time that all processors together have not been idle
@@ -60,7 +65,7 @@ func machineBusy() (busy time.Duration, err error) {
 
 // others is the share of the machine, in per cent, that neither the server nor
 // this process took between two readings.
-func others(a, b clock, cpus int) float64 {
+func others(a, b reading, cpus int) float64 {
 	rest := (b.all - a.all) - (b.server - a.server) - (b.self - a.self)
 	return 100 * max(0, rest.Seconds()) / b.at.Sub(a.at).Seconds() / float64(cpus)
 }

@@ -1,40 +1,54 @@
 // Bench measures the gateway against a bare durable forwarder, run by run in
 // turn, on one machine: what durability, verification, deduplication and
-// visibility cost on top of the least that anyone would have to pay.
+// visibility cost on top of the least that anyone would have to pay; on both
+// engines, on two nodes, and with a million deliveries waiting.
 // docs/performance.md explains every line of what it prints.
 //
-//	go run ./test/bench            five runs of each, about four minutes
-//	go run ./test/bench -quick     two short runs of each, for a first look
-//	go run ./test/bench -claims    the cost of claim and settle, 1 k to 1 M pending
+//	go run ./test/bench                     all of it, about eleven minutes
+//	go run ./test/bench -quick              two short runs and a small backlog, for a first look
+//	go run ./test/bench -scenario nodes     a part: throughput, backlog, start, nodes, claims
+//	go run ./test/bench -only postgres      one contender, for profiling
+//	go run ./test/bench -soak 10m           what grows on PostgreSQL under a steady load
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
+
+// parts are what may be measured by itself.
+var parts = []string{"throughput", "backlog", "start", "nodes", "claims"}
 
 type options struct {
 	runs    int
 	conns   int
 	workers int
+	pending int
 	warm    time.Duration
 	span    time.Duration // of each measured stretch
-	rate    float64
+	fixed   float64
 	quick   bool
-	claims  bool
 	json    bool
 	dir     string
 	binary  string
-	only    string
+	only    []string
+	part    map[string]bool
 	keep    bool
+	soak    time.Duration
 }
+
+// startOnly tells that nothing but the start is to be measured.
+func (o options) startOnly() bool { return len(o.part) == 1 && o.part["start"] }
 
 func main() {
 	log.SetFlags(0)
@@ -43,24 +57,14 @@ func main() {
 	if err := os.Chdir(root()); err != nil {
 		log.Fatal(err)
 	}
-	if o.claims {
-		r, err := measureClaims(o.quick)
-		if err != nil {
-			log.Fatal(err)
-		}
-		finish(o, r)
-		return
-	}
-	dir, err := os.MkdirTemp(o.dir, "seawall-bench-")
-	if err != nil {
-		log.Fatal(err)
-	}
-	r, err := compare(o, dir)
-	if err != nil && o.keep {
-		log.Fatalf("%v\neverything is left in %s", err, dir)
-	}
-	if rmErr := os.RemoveAll(dir); err == nil {
-		err = rmErr
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var r result
+	var err error
+	if o.soak > 0 {
+		r, err = soak(ctx, o)
+	} else {
+		r, err = compare(ctx, o)
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -70,28 +74,77 @@ func main() {
 
 func parse() options {
 	var o options
+	var only, scenario string
+	var claims bool
 	flag.IntVar(&o.runs, "runs", 5, "runs of each, taken in turn (1 to 50)")
 	flag.IntVar(&o.conns, "conns", 64, "connections of the load generator")
-	flag.IntVar(&o.workers, "concurrency", 128, "deliveries in flight at once, of either; a gateway's counts as in flight until its outcome is recorded")
-	flag.DurationVar(&o.span, "span", 5*time.Second, "length of each measured stretch (at most 1m)")
-	flag.Float64Var(&o.rate, "rate", 0, "events/s of the fixed-rate stretch; 0: half of what the gateway delivers at most")
-	flag.BoolVar(&o.quick, "quick", false, "two runs of 2 s stretches")
-	flag.BoolVar(&o.claims, "claims", false, "measure claim and settle against the backlog instead")
+	flag.IntVar(&o.workers, "concurrency", 128, "deliveries in flight at once, of each; a gateway's counts as in flight until its outcome is recorded")
+	flag.IntVar(&o.pending, "pending", 1_000_000, "deliveries of the backlog")
+	flag.DurationVar(&o.span, "span", 4*time.Second, "length of each measured stretch (at most 1m)")
+	flag.Float64Var(&o.fixed, "rate", 0, "events/s of the fixed-rate stretch; 0: half of what the gateway delivers at most")
+	flag.BoolVar(&o.quick, "quick", false, "two runs of 2 s stretches, and a backlog of 100,000")
+	flag.BoolVar(&claims, "claims", false, "-scenario claims")
 	flag.BoolVar(&o.json, "json", false, "print JSON")
 	flag.StringVar(&o.dir, "dir", "", "where the stores go; a real disk, or fsync costs nothing (default: the system's temporary directory)")
 	flag.StringVar(&o.binary, "binary", "", "the gateway to measure (default: built from this tree)")
-	flag.StringVar(&o.only, "only", "", "run only this one, baseline or seawall, without a comparison")
+	flag.StringVar(&only, "only", "", "only these contenders, with commas: "+strings.Join(names(), ", "))
+	flag.StringVar(&scenario, "scenario", "", "only these parts, with commas: "+strings.Join(parts, ", "))
 	flag.BoolVar(&o.keep, "keep", false, "after an error, keep the stores and what the servers printed, and say where")
+	flag.DurationVar(&o.soak, "soak", 0, "load PostgreSQL steadily for that long instead, and watch what grows")
 	flag.Parse()
 	o.warm = time.Second
 	if o.quick {
-		o.runs, o.span, o.warm = 2, 2*time.Second, 500*time.Millisecond
+		o.hurry()
 	}
-	if flag.NArg() > 0 || o.runs < 1 || o.runs > 50 || o.conns < 1 || o.conns > 1000 || o.workers < 1 || o.span <= 0 || o.span > time.Minute {
+	if only != "" {
+		o.only = strings.Split(only, ",")
+	}
+	if claims {
+		scenario = "claims"
+	}
+	o.part = map[string]bool{}
+	for _, p := range parts {
+		o.part[p] = scenario == ""
+	}
+	if scenario != "" {
+		clear(o.part)
+		for p := range strings.SplitSeq(scenario, ",") {
+			o.part[p] = true
+		}
+	}
+	if err := o.validate(); err != nil {
+		log.Print(err)
+		os.Exit(2)
+	}
+	if flag.NArg() > 0 || o.runs < 1 || o.runs > 50 || o.conns < 1 || o.conns > 1000 || o.workers < 4 || o.pending < 1000 ||
+		o.span <= 0 || o.span > time.Minute || o.soak < 0 || o.soak > 24*time.Hour {
 		flag.Usage()
 		os.Exit(2)
 	}
 	return o
+}
+
+// hurry makes everything short that was not asked for by name.
+func (o *options) hurry() {
+	set := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	o.warm = 500 * time.Millisecond
+	if !set["runs"] {
+		o.runs = 2
+	}
+	if !set["span"] {
+		o.span = 2 * time.Second
+	}
+	if !set["pending"] {
+		o.pending = 100_000
+	}
+}
+
+func names() (all []string) {
+	for _, c := range contenders {
+		all = append(all, c.name)
+	}
+	return all
 }
 
 // root is the module's directory, so that bench works from anywhere in it.

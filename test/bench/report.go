@@ -6,6 +6,42 @@ import (
 	"strconv"
 )
 
+// figure is one line of the report.
+type figure struct {
+	name  string
+	title string
+	unit  string
+	digit int
+}
+
+var figures = []figure{
+	{"acked", "acked events", "/s", 0},
+	{"delivered", "delivered events", "/s", 0},
+	{"ack p50", "ack p50, all out", "ms", 2},
+	{"ack p99", "ack p99, all out", "ms", 2},
+	{"whole p50", "end-to-end p50, all out", "ms", 2},
+	{"whole p99", "end-to-end p99, all out", "ms", 2},
+	{"half sqlite rate", "half of SQLite's load", "/s", 0},
+	{"half sqlite ack p50", "ack p50 at that", "ms", 2},
+	{"half sqlite ack p99", "ack p99", "ms", 2},
+	{"half sqlite whole p99", "end-to-end p99", "ms", 2},
+	{"half postgres rate", "half of PostgreSQL's load", "/s", 0},
+	{"half postgres ack p50", "ack p50 at that", "ms", 2},
+	{"half postgres ack p99", "ack p99", "ms", 2},
+	{"half postgres whole p99", "end-to-end p99", "ms", 2},
+	{"calm ack p99", "ack p99, 200/s", "ms", 2},
+	{"calm whole p50", "end-to-end p50, 200/s", "ms", 2},
+	{"calm whole p99", "end-to-end p99, 200/s", "ms", 2},
+	{"cpu", "CPU per event", "µs", 1},
+	{"database cpu", "of it PostgreSQL's", "µs", 1},
+	{"written", "to the disk per event", "B", 0},
+	{"rss", "peak memory of a node", "MiB", 0},
+	{"accepting", "start until accepting", "s", 2},
+	{"delivering", "start until delivering", "s", 2},
+	{"others", "CPU taken by others", "%", 0},
+	{"repeats", "delivered more than once", "", 0},
+}
+
 // report is the outcome of a comparison.
 type report struct {
 	CPUs        int              `json:"cpus"`
@@ -13,91 +49,103 @@ type report struct {
 	Connections int              `json:"connections"`
 	Concurrency int              `json:"concurrency"`
 	Span        string           `json:"span"`
-	Lines       []line           `json:"figures"`
+	Pending     int              `json:"pending"`
+	Contenders  []contender      `json:"-"`
 	Runs        map[string][]run `json:"runs"`
-}
-
-// line compares one figure.
-type line struct {
-	Figure   string   `json:"figure"`
-	Baseline *float64 `json:"baseline"` // median of the runs; null: not measured
-	Seawall  *float64 `json:"seawall"`
-	Ratio    *float64 `json:"ratio"` // of the medians
-	Least    *float64 `json:"ratio_min,omitempty"`
-	Most     *float64 `json:"ratio_max,omitempty"` // over the pairs of neighbouring runs
-	Target   *target  `json:"target,omitempty"`
-	Pass     *bool    `json:"pass,omitempty"`
-
-	show figure
+	Counts      []count          `json:"counts,omitempty"`
+	Claims      []claims         `json:"claims,omitempty"`
+	Verdicts    []verdict        `json:"verdicts"`
 }
 
 func (r *report) judge() {
-	for _, f := range figures {
-		base, ours := values(r.Runs["baseline"], f.name), values(r.Runs["seawall"], f.name)
-		l := line{Figure: f.name, Baseline: median(base), Seawall: median(ours), show: f}
-		if l.Baseline != nil && l.Seawall != nil && *l.Baseline > 0 {
-			l.Ratio = new(*l.Seawall / *l.Baseline)
-			var pairs []float64
-			for i := range base {
-				if base[i] > 0 {
-					pairs = append(pairs, ours[i]/base[i])
-				}
-			}
-			l.Least, l.Most = new(slices.Min(pairs)), new(slices.Max(pairs))
-			for _, t := range targets {
-				if t.Figure == f.name {
-					l.Target, l.Pass = &t, new(t.met(*l.Ratio))
-				}
-			}
+	for _, t := range targets {
+		if v, ok := t.judge(r.Runs); ok {
+			r.Verdicts = append(r.Verdicts, v)
 		}
-		r.Lines = append(r.Lines, l)
+	}
+	for _, c := range r.Claims {
+		r.Verdicts = append(r.Verdicts, c.verdict())
 	}
 }
 
 // passed tells whether no target was missed.
 func (r *report) passed() bool {
-	return !slices.ContainsFunc(r.Lines, func(l line) bool { return l.Pass != nil && !*l.Pass })
+	return !slices.ContainsFunc(r.Verdicts, func(v verdict) bool { return !v.Pass })
 }
 
 func (r *report) print() {
-	n := max(len(r.Runs["baseline"]), len(r.Runs["seawall"]))
-	fmt.Printf("%d connections, 1 KiB bodies, %d deliveries in flight, %d runs of each in turn, %s a stretch\n",
-		r.Connections, r.Concurrency, n, r.Span)
-	fmt.Printf("%d CPUs shared with the load generator and the sink, %s\n\n", r.CPUs, r.Go)
-	fmt.Printf("%-28s %12s %12s %7s  %-13s %s\n", "median", "baseline", "seawall", "ratio", "of pairs", "target")
-	for _, l := range r.Lines {
-		f := l.show
-		title := f.title
-		if f.unit != "" {
-			title += ", " + f.unit
-		}
-		spread, verdict := "", ""
-		if l.Ratio != nil {
-			spread = fmt.Sprintf("%.2f to %.2f", *l.Least, *l.Most)
-		}
-		if l.Pass != nil {
-			verdict = fmt.Sprintf("%s %.2f  FAIL", l.Target.Sense, l.Target.Ratio)
-			if *l.Pass {
-				verdict = fmt.Sprintf("%s %.2f  PASS", l.Target.Sense, l.Target.Ratio)
-			}
-		}
-		fmt.Printf("%-28s %12s %12s %7s  %-13s %s\n", title, number(l.Baseline, f.digit), number(l.Seawall, f.digit), number(l.Ratio, 2), spread, verdict)
+	fmt.Printf("%d connections, 1 KiB bodies, %d deliveries in flight, %s a stretch; a backlog is %d deliveries\n",
+		r.Connections, r.Concurrency, r.Span, r.Pending)
+	fmt.Printf("%d CPUs shared with the load generator, the sink and PostgreSQL; %s\n", r.CPUs, r.Go)
+	r.printFigures()
+	for _, c := range r.Claims {
+		c.print()
 	}
+	printCounts(r.Counts)
+	r.printVerdicts()
 	if r.disturbed() {
 		fmt.Printf("\nOther processes took more than %d %% of the machine in some of the runs: measure again when it is quiet.\n", quiet)
 	}
 }
 
+func (r *report) printFigures() {
+	if len(r.Contenders) == 0 {
+		return
+	}
+	fmt.Printf("\n%-26s", "median")
+	for _, c := range r.Contenders {
+		fmt.Printf(" %12s", c.title)
+	}
+	fmt.Println()
+	for _, f := range figures {
+		line, some := fmt.Sprintf("%-26s", f.title+comma(f.unit)), false
+		for _, c := range r.Contenders {
+			m := median(values(r.Runs[c.name], f.name))
+			some = some || m != nil
+			line += fmt.Sprintf(" %12s", number(m, f.digit))
+		}
+		if some {
+			fmt.Println(line)
+		}
+	}
+}
+
+func comma(unit string) string {
+	if unit == "" {
+		return ""
+	}
+	return ", " + unit
+}
+
+func (r *report) printVerdicts() {
+	if len(r.Verdicts) == 0 {
+		return
+	}
+	fmt.Printf("\n%-44s %8s  %-18s %s\n", "target", "", "of neighbours", "")
+	for _, v := range r.Verdicts {
+		said := "FAIL"
+		if v.Pass {
+			said = "PASS"
+		}
+		unit := v.Unit
+		if unit != "" {
+			unit = " " + unit
+		}
+		fmt.Printf("%-44s %8.2f  %-18s %s %g%s  %s\n", v.Title, v.Value, fmt.Sprintf("%.2f to %.2f", v.Least, v.Most), v.Sense, v.Bound, unit, said)
+	}
+}
+
 // quiet is how much of the machine others may take before the figures are no
-// longer those of the two that are compared, in per cent.
+// longer those of the ones that are compared, in per cent.
 const quiet = 5
 
 func (r *report) disturbed() bool {
-	worst := 0.0
 	for _, rs := range r.Runs {
-		worst = max(worst, slices.Max(append(values(rs, "others"), 0)))
+		if slices.Max(append(values(rs, "others"), 0)) > quiet {
+			return true
+		}
 	}
-	return worst > quiet
+	return false
 }
 
 func number(v *float64, digits int) string {

@@ -3,53 +3,100 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 func TestJudge(t *testing.T) {
-	r := &report{Runs: map[string][]run{
-		"baseline": {{"delivered": 100, "ack p99": 1}, {"delivered": 300, "ack p99": 2}, {"delivered": 200, "ack p99": 3}},
-		"seawall":  {{"delivered": 80, "ack p99": 4}, {"delivered": 100, "ack p99": 4.1}, {"delivered": 120, "ack p99": 4.2}},
-	}}
+	r := &report{
+		Runs: map[string][]run{
+			"baseline":       {{"delivered": 100, "calm whole p99": 1}, {"delivered": 300, "calm whole p99": 2}, {"delivered": 200, "calm whole p99": 3}},
+			"sqlite":         {{"delivered": 120, "calm whole p99": 9}, {"delivered": 150, "calm whole p99": 23}, {"delivered": 180, "calm whole p99": 24}},
+			"sqlite-backlog": {{"rss": 100}, {"rss": 256}, {"rss": 300}},
+		},
+		Claims: []claims{{"sqlite", []claimLine{{1_000, 50, 50}, {1_000_000, 80, 71}}}},
+	}
 	r.judge()
-	got := map[string]line{}
-	for _, l := range r.Lines {
-		got[l.Figure] = l
+	got := map[string]verdict{}
+	for _, v := range r.Verdicts {
+		got[v.Figure+" of "+v.Of] = v
 	}
-	if l := got["delivered"]; *l.Ratio != 0.5 || *l.Least != 1.0/3 || *l.Most != 0.8 || !*l.Pass {
-		t.Errorf("delivered: ratio %v of %v to %v, pass %v; want 0.5 of 0.33 to 0.8, pass", *l.Ratio, *l.Least, *l.Most, *l.Pass)
+	if v := got["delivered of sqlite"]; v.Value != 0.75 || v.Least != 0.5 || v.Most != 1.2 || !v.Pass {
+		t.Errorf("delivered: %+v; want 0.75 of 0.5 to 1.2, pass", v)
 	}
-	if l := got["ack p99"]; *l.Ratio != 2.05 || *l.Pass {
-		t.Errorf("ack p99: ratio %v, pass %v; want 2.05, fail", *l.Ratio, *l.Pass)
+	if v := got["calm whole p99 of sqlite"]; v.Value != 21 || v.Least != 8 || v.Most != 21 || v.Pass {
+		t.Errorf("end-to-end p99: %+v; want 21 ms above, fail", v)
 	}
-	if l := got["rss"]; l.Ratio != nil || l.Pass != nil || l.Baseline != nil {
-		t.Errorf("rss was not measured, yet has figures: %+v", l)
+	if v := got["rss of sqlite-backlog"]; v.Value != 256 || v.Pass {
+		t.Errorf("memory: %+v; want 256, which is not under 256", v)
+	}
+	if v := got["claims of sqlite"]; v.Value != 1.51 || v.Pass {
+		t.Errorf("claims: %+v; want 1.51, fail", v)
+	}
+	if len(got) != 4 {
+		t.Errorf("what was not measured was judged: %v", got)
 	}
 	if r.passed() {
 		t.Error("a missed target passed")
 	}
 }
 
-func TestParseClaims(t *testing.T) {
-	const out = `goos: linux
-BenchmarkClaimSettle/pending=1000-2     	     500	   200000 ns/op	      12 B/op
-BenchmarkClaimSettle/pending=1000-2     	     500	   220000 ns/op
-BenchmarkClaimSettle/pending=1M-2       	     500	   315000 ns/op
-BenchmarkOther/pending=9-2              	     500	        1 ns/op
-PASS
-`
-	c, err := parseClaims(out)
-	if err != nil {
-		t.Fatal(err)
+// The targets name contenders and figures that there are.
+func TestTargetsAreMeasured(t *testing.T) {
+	known := map[string]bool{"": true}
+	for _, c := range contenders {
+		known[c.name] = true
 	}
-	if len(c.Lines) != 2 || c.Lines[0] != (claimLine{1000, 210000}) || c.Lines[1] != (claimLine{1_000_000, 315000}) {
-		t.Errorf("lines %v", c.Lines)
+	for _, f := range figures {
+		known[f.name] = true
 	}
-	if c.Ratio != 1.5 || !c.Pass {
-		t.Errorf("ratio %v, pass %v; want 1.5, pass", c.Ratio, c.Pass)
+	for _, tt := range targets {
+		for _, name := range []string{tt.figure, tt.of, tt.against} {
+			if !known[name] {
+				t.Errorf("%s: there is no %q", tt.title, name)
+			}
+		}
 	}
-	if _, err := parseClaims("PASS\n"); err == nil {
-		t.Error("no figures is no error")
+}
+
+func TestBacklogIsWhatItIsSaidToBe(t *testing.T) {
+	var dead, hot, sink, other, now int
+	for i := range 10_000 {
+		destination, entity, wait := place(i)
+		switch {
+		case destination == deadDestination:
+			dead++
+		case destination == sinkDestination && entity == "order/hot":
+			hot++
+		case destination == sinkDestination:
+			sink++
+		default:
+			other++
+		}
+		if wait == 0 && destination != deadDestination {
+			now++
+		}
+	}
+	if dead != 5_000 || hot != 1_000 || sink != 2_000 || other != 2_000 || now != 0 {
+		t.Errorf("dead %d, one entity %d, sink %d, others %d, due now elsewhere %d", dead, hot, sink, other, now)
+	}
+}
+
+func TestContendersOfAPart(t *testing.T) {
+	for part, want := range map[string]string{
+		"throughput": "baseline sqlite postgres",
+		"backlog":    "sqlite sqlite-backlog postgres postgres-backlog",
+		"start":      "sqlite-backlog postgres-backlog",
+		"nodes":      "postgres nodes",
+		"claims":     "",
+	} {
+		var got []string
+		for _, c := range (options{part: map[string]bool{part: true}}).contenders() {
+			got = append(got, c.name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", part, got, want)
+		}
 	}
 }
 

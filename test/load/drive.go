@@ -9,6 +9,7 @@ import (
 // Plan is one stretch of load.
 type Plan struct {
 	Addr   string
+	Also   []string // further nodes of the same gateway: connections go to all in turn
 	Path   string
 	Secret string
 	Run    string
@@ -50,9 +51,10 @@ func Drive(p Plan) Result {
 		wg   sync.WaitGroup
 	)
 	end := res.Began.Add(p.For)
-	for range p.Conns {
+	addrs := append([]string{p.Addr}, p.Also...)
+	for n := range p.Conns {
 		wg.Go(func() {
-			conn, source := NewConn(p.Addr), NewSource(p.Path, p.Secret, p.Run)
+			conn, source := NewConn(addrs[n%len(addrs)]), NewSource(p.Path, p.Secret, p.Run)
 			defer conn.Close()
 			var acked []Sample
 			var refused, failed int

@@ -35,6 +35,10 @@ type Options struct {
 	// that. The server does all that it does on a disk, many times as fast.
 	InMemory bool
 
+	// Dir is where its directory is made, which the user postgres must be able to
+	// enter; "": the system's directory for temporary files.
+	Dir string
+
 	// Settings are further lines of postgresql.conf.
 	Settings map[string]string
 }
@@ -70,7 +74,7 @@ type Cluster struct {
 
 // New makes a cluster and starts it. Close ends it and removes its data.
 func New(o Options) (*Cluster, error) {
-	c, err := empty(o.InMemory)
+	c, err := empty(o)
 	if err != nil {
 		return nil, err
 	}
@@ -96,12 +100,12 @@ func Start(t testing.TB, o Options) *Cluster {
 }
 
 // empty makes the directory of a cluster.
-func empty(inMemory bool) (*Cluster, error) {
+func empty(o Options) (*Cluster, error) {
 	p, err := findPrograms()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := newDir(p.owner, inMemory)
+	dir, err := newDir(p.owner, o)
 	if err != nil {
 		return nil, err
 	}

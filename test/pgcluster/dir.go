@@ -13,11 +13,14 @@ import (
 // newDir makes a short directory name, since a socket's path may have some 100
 // characters only. The name tells which process it belongs to, so that what a
 // killed test left behind is removed by the next one.
-func newDir(owner *syscall.Credential, inMemory bool) (string, error) {
+func newDir(owner *syscall.Credential, o Options) (string, error) {
 	sweep()
 	in := os.TempDir()
-	if inMemory && roomy(memory) {
+	switch {
+	case o.InMemory && roomy(memory):
 		in = memory
+	case o.Dir != "":
+		in = o.Dir
 	}
 	dir, err := os.MkdirTemp(in, fmt.Sprintf("seawall-pg-%d-", os.Getpid()))
 	if err != nil {

@@ -127,6 +127,9 @@ func (c *Cluster) gone(sig syscall.Signal) error {
 	})
 }
 
+// Processes are those of the server, for those who measure it.
+func (c *Cluster) Processes() []int { return processesIn(c.data()) }
+
 // Restart stops the server and starts it again.
 func (c *Cluster) Restart(m Mode) error {
 	if err := c.Stop(m); err != nil {

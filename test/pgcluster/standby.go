@@ -14,7 +14,7 @@ import (
 // have. The copy inherits that: once promoted it commits nothing before it has
 // a standby itself, unless it is told Alone.
 func (c *Cluster) Standby() (*Cluster, error) {
-	s, err := empty(false)
+	s, err := empty(Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -14,17 +14,18 @@ import (
 // at nothing but its calls to fsync and fdatasync, and returns how many of them
 // an event took. The calls of start and end are counted too. ok is false where
 // there is no strace.
-func countSyncs(o options, c contender, dir string) (perEvent float64, ok bool, err error) {
+func (b *bench) countSyncs(c contender) (perEvent float64, ok bool, err error) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		return 0, false, nil
 	}
-	counts := dir + ".syncs"
-	t, err := begin(o, c, dir, strace, "-f", "--seccomp-bpf", "-c", "-o", counts, "-e", "trace=fsync,fdatasync")
+	dir := filepath.Join(b.dir, c.name+"-syncs")
+	counts := dir + ".counts"
+	t, err := b.begin(c, dir, strace, "-f", "--seccomp-bpf", "-c", "-o", counts, "-e", "trace=fsync,fdatasync")
 	if err != nil {
 		return 0, false, err
 	}
-	_, err = t.stretch(0, o.span/2)
+	_, err = t.stretch(b.conns, 0, b.span/2)
 	if endErr := t.end(); err == nil {
 		err = endErr
 	}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seawall-dev/seawall/test/pgcluster"
+)
+
+// postgres is the benchmark's own database server, on the same disk as the
+// other stores. It syncs every commit, as it does unless told otherwise.
+type postgres struct {
+	*pgcluster.Cluster
+	made int
+}
+
+// settings are what docs/postgres.md recommends for a machine of this size.
+// pg_stat_statements is loaded and counts nothing until a database says so.
+var settings = map[string]string{
+	"shared_buffers":              "1GB",
+	"max_wal_size":                "4GB",
+	"min_wal_size":                "1GB",
+	"wal_buffers":                 "16MB",
+	"wal_compression":             "lz4",
+	"checkpoint_timeout":          "15min",
+	"fsync":                       "on",
+	"synchronous_commit":          "on",
+	"wal_level":                   "replica",
+	"wal_keep_size":               "0",
+	"autovacuum_naptime":          "10s",
+	"shared_preload_libraries":    "pg_stat_statements",
+	"pg_stat_statements.track":    "none",
+	"pg_stat_statements.save":     "off",
+	"log_autovacuum_min_duration": "-1",
+}
+
+func newPostgres(dir string) (*postgres, error) {
+	progress("starting PostgreSQL")
+	c, err := pgcluster.New(pgcluster.Options{Dir: dir, Settings: settings})
+	if err != nil {
+		return nil, err
+	}
+	return &postgres{Cluster: c}, nil
+}
+
+// database makes an empty one and returns its name.
+func (p *postgres) database() (name string, err error) {
+	p.made++
+	name = fmt.Sprintf("bench_%d", p.made)
+	return name, p.CreateDatabase(name, "")
+}
+
+func (p *postgres) cpu() (sum time.Duration, err error) {
+	for _, pid := range p.Processes() {
+		used, err := cpu(pid)
+		if gone(err) { // its time is now its parent's
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
+}
+
+func (p *postgres) written() (sum int64, err error) {
+	for _, pid := range p.Processes() {
+		n, err := written(pid)
+		if gone(err) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func gone(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || err != nil && strings.Contains(err.Error(), "no such process")
+}
+
+// numbers runs a query that gives one row and returns its columns by name.
+func (p *postgres) numbers(database string, columns []string, from string) (map[string]float64, error) {
+	out, err := p.Exec(database, "SELECT "+strings.Join(columns, ", ")+" FROM "+from)
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Split(strings.TrimSpace(out), "|")
+	if len(fields) != len(columns) {
+		return nil, fmt.Errorf("%d columns asked of %s, got %q", len(columns), from, out)
+	}
+	m := map[string]float64{}
+	for i, c := range columns {
+		if _, name, ok := strings.Cut(c, " AS "); ok {
+			c = name
+		}
+		if fields[i] == "" {
+			continue
+		}
+		if m[c], err = strconv.ParseFloat(fields[i], 64); err != nil {
+			return nil, fmt.Errorf("%s: %w", c, err)
+		}
+	}
+	return m, nil
+}
