@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // count is what an event costs beside time, counted in a run of its own.
@@ -14,7 +13,7 @@ type count struct {
 	Contender string  `json:"contender"`
 	Syncs     float64 `json:"syncs"`
 	*ledger
-	Statements []statement `json:"statements,omitempty"`
+	Top []statement `json:"top,omitempty"` // of the statements
 }
 
 // ledger is what the database says that an event cost. Every statement is at
@@ -90,17 +89,20 @@ func (b *bench) countStretch(t *trial) (n count, err error) {
 		return n, err
 	}
 	defer func() { err = errors.Join(err, b.pg.track("none")) }()
-	if _, err := t.stretch(b.conns, 0, b.warm); err != nil {
-		return n, err
-	}
 	before, err := b.pg.statistics(t.database)
 	if err != nil {
 		return n, err
 	}
-	if _, err := b.pg.Exec(t.database, "SELECT pg_stat_statements_reset()"); err != nil {
+	if _, err := t.stretch(b.conns, 0, b.span); err != nil {
 		return n, err
 	}
-	res, err := t.stretch(b.conns, 0, b.span)
+	events := float64(t.acked)
+	if n.ledger, n.Top, err = b.pg.statements(t.database, events); err != nil {
+		return n, err
+	}
+	// Sessions tell the last of what they did when they end.
+	err = t.server.stop()
+	t.server = nil
 	if err != nil {
 		return n, err
 	}
@@ -108,15 +110,12 @@ func (b *bench) countStretch(t *trial) (n count, err error) {
 	if err != nil {
 		return n, err
 	}
-	events := float64(len(res.Acked))
 	per := func(name string) float64 { return (after[name] - before[name]) / events }
 	n.Syncs = per("wal_sync")
-	n.ledger = &ledger{
-		Transactions: per("xact_commit"), Inserted: per("ins"), Updated: per("upd"), Hot: per("hot"), Deleted: per("del"),
-		WAL: per("wal_bytes"), Records: per("wal_records"), Images: per("wal_fpi"), Writes: per("wal_write"),
-	}
-	n.ledger.Statements, n.Statements, err = b.pg.statements(t.database, events)
-	return n, err
+	l := n.ledger
+	l.Transactions, l.Inserted, l.Updated, l.Hot, l.Deleted = per("xact_commit"), per("ins"), per("upd"), per("hot"), per("del")
+	l.WAL, l.Records, l.Images, l.Writes = per("wal_bytes"), per("wal_records"), per("wal_fpi"), per("wal_write")
+	return n, nil
 }
 
 // track has pg_stat_statements count, or not, in every session.
@@ -129,10 +128,9 @@ func (p *postgres) track(what string) error {
 	return nil
 }
 
-// statistics are the server's counters. Sessions report theirs within a second
-// of becoming idle, so it waits for that long first.
+// statistics are the server's counters. A session may keep what it did in the
+// last ten seconds to itself.
 func (p *postgres) statistics(database string) (map[string]float64, error) {
-	time.Sleep(1500 * time.Millisecond)
 	m, err := p.numbers(database, []string{"wal_bytes", "wal_records", "wal_fpi", "wal_write", "wal_sync"}, "pg_stat_wal")
 	if err != nil {
 		return nil, err
@@ -154,26 +152,27 @@ func (p *postgres) statistics(database string) (map[string]float64, error) {
 }
 
 // statements tells how many there were for an event, and which took longest.
-func (p *postgres) statements(database string, events float64) (calls float64, top []statement, err error) {
+func (p *postgres) statements(database string, events float64) (l *ledger, top []statement, err error) {
+	l = &ledger{}
 	out, err := p.Exec(database, `SELECT s.calls, s.total_exec_time, s.rows, replace(left(regexp_replace(s.query, '\s+', ' ', 'g'), 160), '|', '/')
 		FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
 		WHERE d.datname = current_database() AND s.query NOT LIKE '%pg_stat%' ORDER BY s.total_exec_time DESC`)
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	for line := range strings.Lines(out) {
 		f := strings.SplitN(strings.TrimSpace(line), "|", 4)
 		var s statement
 		if _, err := fmt.Sscan(strings.Join(f[:len(f)-1], " "), &s.Calls, &s.Took, &s.Rows); err != nil {
-			return 0, nil, fmt.Errorf("pg_stat_statements: %q: %w", line, err)
+			return nil, nil, fmt.Errorf("pg_stat_statements: %q: %w", line, err)
 		}
 		s.Calls, s.Took, s.Rows, s.Text = s.Calls/events, s.Took*1000/events, s.Rows/events, f[3]
-		calls += s.Calls
+		l.Statements += s.Calls
 		if len(top) < 8 {
 			top = append(top, s)
 		}
 	}
-	return calls, top, nil
+	return l, top, nil
 }
 
 func printCounts(counts []count) {
@@ -189,7 +188,7 @@ func printCounts(counts []count) {
 			fmt.Printf("%-12s WAL: %.0f bytes in %.1f records, %.2f page images, %.3f writes", "", l.WAL, l.Records, l.Images, l.Writes)
 		}
 		fmt.Println()
-		for _, s := range c.Statements {
+		for _, s := range c.Top {
 			fmt.Printf("%-12s %7.2f µs, %.4f calls, %5.2f rows: %s\n", "", s.Took, s.Calls, s.Rows, s.Text)
 		}
 	}
