@@ -230,7 +230,7 @@ func (s *Store) keysOf(ctx context.Context, ids []seawall.DeliveryID) (keys []in
 		events[i], parts[i], numbers[i] = id.Event(), dayOf(id.Event()), int64(id.N())
 	}
 	rows, err := s.pool.Query(ctx, `SELECT e.seq << 15 | x.n FROM unnest($1::uuid[], $2::int4[], $3::int8[]) x(id, part, n)
-		JOIN event e ON e.id = x.id AND e.part IN (x.part, 0) ORDER BY 1`, events, parts, numbers)
+		CROSS JOIN LATERAL (SELECT seq FROM event WHERE id = x.id AND part IN (x.part, 0) OFFSET 0) e ORDER BY 1`, events, parts, numbers)
 	if err != nil {
 		return nil, err
 	}

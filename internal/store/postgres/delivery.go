@@ -30,8 +30,10 @@ const (
 	d.round, d.since, d.created, coalesce(d.reason, ''), coalesce(d.entity, ''), d.rank`
 	ofEventColumns = "e.source, e.received, coalesce(e.type, '')"
 
-	// Of a table d, the event that a row belongs to.
-	joinEvent = " JOIN event e ON e.seq = d.id >> 15 AND e.part = d.part"
+	// Of a table d, the event that a row belongs to. OFFSET 0 has it looked up
+	// for each row: where the planner thinks a day to be empty it would else read
+	// the whole of it, once, and go on doing so when it has filled.
+	joinEvent = " CROSS JOIN LATERAL (SELECT * FROM event e WHERE e.seq = d.id >> 15 AND e.part = d.part OFFSET 0) e"
 )
 
 // deliveryRow is a delivery as one of the tables has it.
@@ -113,10 +115,10 @@ func (n *names) deliveries(ctx context.Context, rows []deliveryRow) ([]seawall.D
 // qDeliveriesOf selects the deliveries of one event with numbers from one to
 // another.
 const qDeliveriesOf = "SELECT " + unfinishedColumns + ", " + ofEventColumns + ` FROM event e
-	JOIN delivery d ON d.id BETWEEN (e.seq << 15) + $3 AND (e.seq << 15) + $4
+	CROSS JOIN LATERAL (SELECT * FROM delivery d WHERE d.id BETWEEN (e.seq << 15) + $3 AND (e.seq << 15) + $4 OFFSET 0) d
 	WHERE e.id = $1 AND e.part IN ($2, 0)
 	UNION ALL SELECT ` + finishedColumns + ", " + ofEventColumns + ` FROM event e
-	JOIN finished d ON d.id BETWEEN (e.seq << 15) + $3 AND (e.seq << 15) + $4 AND d.part = e.part
+	CROSS JOIN LATERAL (SELECT * FROM finished d WHERE d.id BETWEEN (e.seq << 15) + $3 AND (e.seq << 15) + $4 AND d.part = e.part OFFSET 0) d
 	WHERE e.id = $1 AND e.part IN ($2, 0) ORDER BY 1`
 
 func (s *Store) deliveriesOf(ctx context.Context, q querier, id seawall.EventID, from, to int) ([]seawall.Delivery, error) {
@@ -151,9 +153,11 @@ func (s *Store) DeliveriesOf(ctx context.Context, id seawall.EventID) ([]seawall
 	return ds, err
 }
 
-const qAttempts = `SELECT a.n, a.data FROM event e JOIN attempt a ON a.delivery = (e.seq << 15) + $3 AND a.part = e.part
+const qAttempts = `SELECT a.n, a.data FROM event e
+	CROSS JOIN LATERAL (SELECT n, data FROM attempt a WHERE a.delivery = (e.seq << 15) + $3 AND a.part = e.part OFFSET 0) a
 	WHERE e.id = $1 AND e.part IN ($2, 0)
-	UNION ALL SELECT d.attempts, d.last FROM event e JOIN finished d ON d.id = (e.seq << 15) + $3 AND d.part = e.part
+	UNION ALL SELECT d.attempts, d.last FROM event e
+	CROSS JOIN LATERAL (SELECT attempts, last FROM finished d WHERE d.id = (e.seq << 15) + $3 AND d.part = e.part OFFSET 0) d
 	WHERE e.id = $1 AND e.part IN ($2, 0) AND d.last IS NOT NULL ORDER BY 1`
 
 func (s *Store) Attempts(ctx context.Context, id seawall.DeliveryID) (as []seawall.Attempt, err error) {
