@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 var listTests = []test{
 	{"TestG9_EventsAreListedByFilter", testListEvents},
 	{"TestG9_EventsAreFollowed", testFollow},
+	{"TestG9_AFollowerMissesNothingOfManyWriters", testFollowMany},
 	{"TestG9_DeliveriesAreListedByFilter", testListDeliveries},
 	{"TestG9_RejectedArrivalsAreKeptAndBounded", testRefuse},
 	{"TestG9_ARareMatchIsFoundFarBack", testRare},
@@ -115,6 +118,51 @@ func testFollow(t *testing.T, s *suite) {
 	}
 	if l, err := s.Store.ListEvents(t.Context(), store.EventFilter{After: last}, store.Page{}); err != nil || len(l.Items) != 0 || l.Next != "" {
 		t.Errorf("nothing new: %+v, %v", l, err)
+	}
+}
+
+// testFollowMany: a follower sees every event once, in order, however the commits
+// of several writers, on several nodes where there can be, overtake each other.
+func testFollowMany(t *testing.T, s *suite) {
+	const writers, each = 6, 60
+	stores := []store.Store{s.Store}
+	if s.Second != nil {
+		stores = append(stores, s.Second(t))
+	}
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			for j := range each {
+				e := s.event("shop", fmt.Sprint(i, "-", j), "x")
+				if _, err := stores[i%len(stores)].Accept(context.WithoutCancel(t.Context()), []store.Acceptance{s.acceptance(e, "orders")}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	last, seen, ended := int64(-1), map[string]bool{}, false
+	for !ended {
+		select {
+		case <-done:
+			ended = true // what is listed from now on is all
+		default:
+		}
+		for more := true; more; {
+			l, err := s.Store.ListEvents(t.Context(), store.EventFilter{After: last}, store.Page{Limit: 7})
+			must(t, err)
+			for _, e := range l.Items {
+				if e.Seq <= last || seen[e.SourceID] {
+					t.Fatalf("%s with sequence number %d came after %d", e.SourceID, e.Seq, last)
+				}
+				last, seen[e.SourceID] = e.Seq, true
+			}
+			more = len(l.Items) > 0
+		}
+	}
+	if len(seen) != writers*each {
+		t.Errorf("%d events were seen of %d", len(seen), writers*each)
 	}
 }
 

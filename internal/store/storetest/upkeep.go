@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ var upkeepTests = []test{
 	{"TestG3_ExpireKeepsKeysWithinTheHorizon", testExpireKeys},
 	{"TestG9_ActionsAreKept", testActions},
 	{"TestG10_RevisionsAreNumbered", testRevisions},
+	{"TestG10_ARevisionThatAllBringIsOne", testRevisionMany},
 	{"TestG10_GatesOutliveARestart", testGates},
 	{"TestTokens", testTokens},
 }
@@ -145,6 +148,26 @@ func testRevisions(t *testing.T, s *suite) {
 	all := collect(t, func(p store.Page) (store.List[seawall.Revision], error) { return s.Store.ListRevisions(t.Context(), p) })
 	if len(all) != 3 || all[0].Number != 3 {
 		t.Errorf("listed %+v", all)
+	}
+}
+
+// testRevisionMany: all nodes start with the same file at once.
+func testRevisionMany(t *testing.T, s *suite) {
+	stores := []store.Store{s.Store}
+	if s.Second != nil {
+		stores = append(stores, s.Second(t))
+	}
+	for round := range 5 {
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				r, err := stores[i%len(stores)].AddRevision(context.WithoutCancel(t.Context()), s.Clock.Now(), "ann", []byte(fmt.Sprint("text ", round)))
+				if err != nil || r.Number != int64(round+1) {
+					t.Errorf("got revision %d, want %d (%v)", r.Number, round+1, err)
+				}
+			})
+		}
+		wg.Wait()
 	}
 }
 
