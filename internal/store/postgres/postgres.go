@@ -108,6 +108,9 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 		settlers = append(settlers, &settler{session: session{s: s}})
 	}
 	s.accepts, s.settles = newBatcher(accepters...), newBatcher(settlers...)
+	s.signals = newSignals()
+	alive := context.WithoutCancel(ctx)
+	s.signals.done.Go(func() { s.signals.run(func(words []string) { s.tell(alive, words) }) })
 	return s, nil
 }
 
@@ -119,16 +122,17 @@ func configure(c *pgxpool.Config, o Options) {
 		o.Application = "seawall"
 	}
 	for k, v := range map[string]string{
-		"application_name":                    o.Application,
-		"timezone":                            "UTC",
-		"enable_seqscan":                      "off",
-		"enable_hashjoin":                     "off",
-		"enable_mergejoin":                    "off",
-		"plan_cache_mode":                     "force_generic_plan",
-		"jit":                                 "off",
-		"statement_timeout":                   "30s",
-		"lock_timeout":                        "10s",
-		"idle_in_transaction_session_timeout": "30s",
+		"application_name":  o.Application,
+		"timezone":          "UTC",
+		"enable_seqscan":    "off",
+		"enable_hashjoin":   "off",
+		"enable_mergejoin":  "off",
+		"plan_cache_mode":   "force_generic_plan",
+		"jit":               "off",
+		"statement_timeout": "30s",
+		"lock_timeout":      "10s",
+		// A frozen node's transaction must not hold up the takeover of its lanes.
+		"idle_in_transaction_session_timeout": "10s",
 	} {
 		if _, set := c.ConnConfig.RuntimeParams[k]; !set || k == "timezone" {
 			c.ConnConfig.RuntimeParams[k] = v
@@ -156,6 +160,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.accepts.close()
 		s.settles.close()
+		s.signals.close()
 		s.days.close()
 		s.pool.Close()
 	})

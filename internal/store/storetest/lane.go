@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ var laneTests = []test{
 	{"TestG4_ARestartFencesTheOldOwner", testRestartFences},
 	{"TestG4_NodesLiveAsLongAsTheyBeat", testNodes},
 	{"TestG4_SettleBySequence", testSettleBySeq},
+	{"TestG4_NodesHearEachOther", testSignals},
 	{"TestG6_AnIntentLeftBehindIsUnknown", testUnknown},
 	{"TestG6_BeginNeedsTheLease", testBegin},
 	{"TestG6_ReplayOfAnUnknownRepeatsIt", testReplayUnknown},
@@ -271,4 +273,54 @@ func testSettleBySeq(t *testing.T, s *suite) {
 	s.settle(t, in, store.Done)
 	s.delivery(t, e.ID.Delivery(1), seawall.Delivered)
 	s.delivery(t, e.ID.Delivery(2), seawall.Pending)
+}
+
+// Nodes hear what others tell, not what they tell themselves.
+func testSignals(t *testing.T, s *suite) {
+	if s.Second == nil {
+		t.Skip("one process has the store to itself")
+	}
+	second := s.Second(t)
+	heard := listen(t, second)
+	own := listen(t, s.Store)
+	want := store.Signal{Lane: store.Lane{System: "orders", Shard: 2}, Destination: "orders"}
+	for range 100 {
+		s.Store.Tell(want)
+	}
+	if got := next(t, heard); got != want {
+		t.Errorf("heard %+v, want %+v", got, want)
+	}
+	second.Tell(store.Signal{Destination: "back"})
+	if got := next(t, own); got.Destination != "back" {
+		t.Errorf("heard %+v, want what the other told", got)
+	}
+}
+
+// listen listens until the test ends; it returns once nothing more is missed.
+func listen(t *testing.T, st store.Store) <-chan store.Signal {
+	heard := make(chan store.Signal, 1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- st.Listen(ctx, func(s store.Signal) { heard <- s }) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("listen: %v", err)
+		}
+	})
+	if first := next(t, heard); first != (store.Signal{}) {
+		t.Errorf("heard %+v, want first that something may have been missed", first)
+	}
+	return heard
+}
+
+func next(t *testing.T, heard <-chan store.Signal) store.Signal {
+	t.Helper()
+	select {
+	case s := <-heard:
+		return s
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was heard")
+		return store.Signal{}
+	}
 }
