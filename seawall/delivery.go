@@ -32,6 +32,12 @@ type Delivery struct {
 	Finished time.Time // zero until it ends
 }
 
+// Replayable tells whether a person may have the delivery sent again: if it has
+// ended, or is held because nobody knows whether it took effect.
+func (d *Delivery) Replayable() bool {
+	return d.State.Final() || d.State == Held && d.Reason == ReasonUnknown
+}
+
 // State is where a delivery stands. docs/states.md draws the moves.
 type State uint8
 

@@ -20,7 +20,7 @@ func (s *server) cancelMany(ctx context.Context, in *struct{ Body CancelRequest 
 	}
 	run := canceling{s: s, r: &r, out: CancelResult{DryRun: r.DryRun}}
 	if ids != nil {
-		if ids, err = s.inState(ctx, ids, false); err != nil {
+		if ids, err = s.those(ctx, ids, func(d *seawall.Delivery) bool { return !d.State.Final() }); err != nil {
 			return nil, err
 		}
 		for chunk := range slices.Chunk(ids, manyChunk) {

@@ -107,7 +107,7 @@ func (s *server) replayOne(ctx context.Context, in *struct {
 	if in.Body != nil {
 		how = *in.Body
 	}
-	if !d.State.Final() { // it is waiting already: nothing is done, and nothing recorded
+	if !d.Replayable() { // it is waiting already: nothing is done, and nothing recorded
 		return &answer[Delivery]{formDelivery(*d)}, nil
 	}
 	if how.NewID {

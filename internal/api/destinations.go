@@ -122,7 +122,7 @@ func (s *server) destinations(ctx context.Context) ([]Destination, error) {
 func configured(d *config.Destination) Destination {
 	return Destination{
 		Name: d.Name, Host: host(d.URL), Configured: true, Gate: seawall.Open.String(),
-		Concurrency: d.Concurrency, Signed: len(d.Sign) > 0,
+		Concurrency: d.Concurrency, Shards: d.Shards, Repeatable: !d.Unsafe, Signed: len(d.Sign) > 0,
 	}
 }
 

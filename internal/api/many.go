@@ -103,16 +103,16 @@ func parseIDs(in []string) ([]seawall.DeliveryID, error) {
 	return out, nil
 }
 
-// inState keeps those of the ids that are final, or those that are not. One
-// that does not exist is an error, before anything is done.
-func (s *server) inState(ctx context.Context, ids []seawall.DeliveryID, final bool) ([]seawall.DeliveryID, error) {
+// those keeps those of the ids of which ok holds. One that does not exist is an
+// error, before anything is done.
+func (s *server) those(ctx context.Context, ids []seawall.DeliveryID, ok func(*seawall.Delivery) bool) ([]seawall.DeliveryID, error) {
 	var out []seawall.DeliveryID
 	for _, id := range ids {
 		d, err := s.Store.Delivery(ctx, id)
 		if err != nil {
 			return nil, about("delivery", id, err)
 		}
-		if d.State.Final() == final {
+		if ok(d) {
 			out = append(out, id)
 		}
 	}

@@ -66,6 +66,38 @@ func TestReplay_OneIsIdempotent(t *testing.T) {
 	}
 }
 
+// What is held because nobody knows what became of it can be sent again, one by
+// one or several by their ids; what is held for another reason cannot.
+func TestG6_ReplayOfWhatIsHeldAsUnknown(t *testing.T) {
+	b := newBench(t)
+	var ids []seawall.DeliveryID
+	for _, name := range []string{"one", "other", "late"} {
+		ids = append(ids, b.accept(name, "{}", "orders").ID.Delivery(1))
+	}
+	leases, err := b.store.Acquire(t.Context(), "n1", []store.Lane{{System: "orders"}}, time.Minute)
+	b.must(err)
+	_, err = b.store.Settle(t.Context(), []store.Settlement{
+		{Lease: leases[0], Delivery: ids[0], State: seawall.Held, Reason: seawall.ReasonUnknown, At: b.clock()},
+		{Lease: leases[0], Delivery: ids[1], State: seawall.Held, Reason: seawall.ReasonUnknown, At: b.clock()},
+		{Lease: leases[0], Delivery: ids[2], State: seawall.Held, Reason: "late", At: b.clock()},
+	})
+	b.must(err)
+	for i, want := range []string{"pending", "held", "held"} {
+		if i == 1 {
+			continue
+		}
+		d, err := b.client("").Replay(t.Context(), ids[i].String(), api.ReplayOne{})
+		b.must(err)
+		if d.State != want {
+			t.Errorf("%s is %s, want %s", ids[i], d.State, want)
+		}
+	}
+	r := post[api.ReplayResult](b, "/api/v1/replays", api.ReplayRequest{IDs: []string{ids[1].String(), ids[2].String()}})
+	if r.Matched != 1 || r.Replayed != 1 {
+		t.Errorf("%+v, want the one that is unknown", r)
+	}
+}
+
 func TestReplay_NewID(t *testing.T) {
 	b := newBench(t)
 	id := b.dead(1)[0]

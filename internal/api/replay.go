@@ -47,7 +47,7 @@ func (s *server) replayMany(ctx context.Context, in *struct{ Body ReplayRequest 
 	}
 	run := replaying{s: s, r: &r, every: every, due: at.Due, out: ReplayResult{DryRun: r.DryRun}}
 	if ids != nil {
-		if ids, err = s.inState(ctx, ids, true); err != nil {
+		if ids, err = s.those(ctx, ids, (*seawall.Delivery).Replayable); err != nil {
 			return nil, err
 		}
 		for chunk := range slices.Chunk(ids, manyChunk) {

@@ -17,6 +17,8 @@ type Destination struct {
 	Dead        int64     `json:"dead" doc:"Dead letters."`
 	OldestDue   time.Time `json:"oldest_due,omitzero"`
 	Concurrency int       `json:"concurrency,omitempty"`
+	Shards      int       `json:"shards,omitempty" doc:"Of its queue, each of which another node may have."`
+	Repeatable  bool      `json:"repeatable,omitempty" doc:"False: an attempt of unknown outcome is held for a person."`
 	Signed      bool      `json:"signed,omitempty" doc:"Requests carry a Standard Webhooks signature."`
 }
 

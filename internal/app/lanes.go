@@ -35,6 +35,9 @@ func targets(c *config.Config, waiting []store.PendingQueue) []lane.Target {
 				out = append(out, lane.Target{Name: w.Destination, Lane: w.Lane, Stray: true})
 			}
 		}
+		for i := range out[first:] {
+			out[first+i].Unsafe = d.Unsafe
+		}
 		shareOut(out[first:], d.Concurrency)
 	}
 	return out

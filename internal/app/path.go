@@ -74,6 +74,9 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed) store.Settlement {
 	}
 	record, reply := p.attempt(ctx, l, c, at)
 	v := settle.Judge(to.Retry, &c.Delivery, reply, p.app.Now(), p.app.Jitter)
+	if to.Unsafe {
+		v = v.HoldUnknown()
+	}
 
 	a := &seawall.Attempt{
 		N: c.Delivery.Attempts + 1, At: at, Took: reply.Took, Outcome: v.Outcome, Error: v.Error, Next: v.Next,
@@ -122,6 +125,9 @@ func (p *path) observe(c *store.Claimed, a *seawall.Attempt, next seawall.State)
 	switch next {
 	case seawall.Delivered:
 		p.app.metrics.Delivered(d.Destination, p.app.Now().Sub(c.Event.ReceivedAt))
+	case seawall.Held:
+		p.app.Log.Warn("outcome unknown: held for a person", "event", d.ID.Event().String(), "delivery", d.ID.String(),
+			"destination", d.Destination, "attempt", a.N, "error", a.Error)
 	case seawall.Dead:
 		p.app.Log.Warn("dead letter", "event", d.ID.Event().String(), "delivery", d.ID.String(),
 			"destination", d.Destination, "attempts", a.N, "error", a.Error)

@@ -93,8 +93,9 @@ type Destination struct {
 	IdempotencyHeader string // default Idempotency-Key
 	Timeout           Timeouts
 	Retry             Retry
-	Concurrency       int // default 16
-	Shards            int // of its queue; default 1, at most Concurrency
+	Concurrency       int  // default 16
+	Shards            int  // of its queue; default 1, at most Concurrency
+	Unsafe            bool // repeatable: false
 	RenamedFrom       string
 
 	text string

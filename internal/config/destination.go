@@ -67,6 +67,7 @@ func destination(name string, o *object, policy *egress.Policy) *Destination {
 		Retry:             retry(o.get("retry")),
 		Concurrency:       o.get("concurrency").number(16, 1, 1000),
 		Shards:            o.get("shards").number(1, 1, maxShards),
+		Unsafe:            o.get("repeatable").oneOf("true", "true", "false") == "false",
 		RenamedFrom:       o.get("renamed_from").text(),
 	}
 	if d.Shards > d.Concurrency {

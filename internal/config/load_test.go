@@ -113,6 +113,8 @@ func TestFullDestinations(t *testing.T) {
 		{"retry", orders.Retry, Retry{75 * time.Hour, 0, time.Second, time.Hour}},
 		{"concurrency", orders.Concurrency, 4},
 		{"shards", orders.Shards, 2},
+		{"repeatable", orders.Unsafe, true},
+		{"repeatable by default", handler.Unsafe, false},
 		{"shards by default", handler.Shards, 1},
 		{"renamed", orders.RenamedFrom, "old-orders"},
 		{"key", orders.IdempotencyHeader, "Idempotency-Key"},

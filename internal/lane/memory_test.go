@@ -27,6 +27,11 @@ type memory struct {
 	pending map[string][]store.Claimed
 	gates   map[string]seawall.Gate
 	settled []store.Settlement
+	sending map[seawall.DeliveryID]store.Lane // begun, not settled
+	unknown []seawall.DeliveryID              // that a takeover found begun
+	begins  int
+	unbegun error         // what Begin fails with, after it has committed
+	slowly  chan struct{} // not nil: Begin waits for this
 	claims  map[string]int
 	broken  error              // what Settle fails with
 	refuse  seawall.DeliveryID // Settle fails for good where this is among them
@@ -39,7 +44,7 @@ func newMemory() *memory {
 	return &memory{
 		owner: map[store.Lane]store.Lease{}, pending: map[string][]store.Claimed{},
 		gates: map[string]seawall.Gate{}, claims: map[string]int{},
-		nodes: map[string]alive{}, runners: map[string]*Runner{}, cut: map[string]bool{}, rescans: map[string]int{},
+		nodes: map[string]alive{}, runners: map[string]*Runner{}, sending: map[seawall.DeliveryID]store.Lane{}, cut: map[string]bool{}, rescans: map[string]int{},
 	}
 }
 
@@ -55,6 +60,7 @@ func (m *memory) Acquire(_ context.Context, node string, lanes []store.Lane, ttl
 		if !held || lease.Node != node {
 			m.token++
 			lease = store.Lease{Lane: l, Node: node, Token: m.token}
+			m.takeOver(l)
 		}
 		lease.Until = time.Now().Add(ttl)
 		m.owner[l] = lease
@@ -62,6 +68,35 @@ func (m *memory) Acquire(_ context.Context, node string, lanes []store.Lane, ttl
 		out = append(out, lease)
 	}
 	return out, nil
+}
+
+// takeOver holds what an owner before began.
+func (m *memory) takeOver(l store.Lane) {
+	for id, in := range m.sending {
+		if in == l {
+			delete(m.sending, id)
+			m.unknown = append(m.unknown, id)
+		}
+	}
+}
+
+func (m *memory) Begin(_ context.Context, l store.Lease, ids []seawall.DeliveryID) (begun []seawall.DeliveryID, _ error) {
+	m.mu.Lock()
+	m.begins++
+	slowly := m.slowly
+	m.mu.Unlock()
+	if slowly != nil {
+		<-slowly
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		if _, already := m.sending[id]; m.owner[l.Lane].Token == l.Token && !already {
+			m.sending[id] = l.Lane
+			begun = append(begun, id)
+		}
+	}
+	return begun, m.unbegun
 }
 
 // margin is how long before its lease runs out an owner must stop.
@@ -142,7 +177,7 @@ func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []s
 	bytes := 0
 	for _, p := range snapshot {
 		switch {
-		case c.Busy != nil && c.Busy(p.Delivery.ID):
+		case c.Busy != nil && c.Busy(p.Delivery.ID), m.begun(p.Delivery.ID):
 		case p.Delivery.Due.After(c.Now) || len(out) == c.Limit || c.Bytes > 0 && bytes > c.Bytes:
 			if next.IsZero() || p.Delivery.Due.Before(next) {
 				next = p.Delivery.Due
@@ -153,6 +188,14 @@ func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []s
 		}
 	}
 	return out, next, nil
+}
+
+// begun tells that a delivery is not pending because someone began it.
+func (m *memory) begun(id seawall.DeliveryID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, sending := m.sending[id]
+	return sending || slices.Contains(m.unknown, id)
 }
 
 func (m *memory) Settle(_ context.Context, ss []store.Settlement) ([]store.Settled, error) {
@@ -173,6 +216,7 @@ func (m *memory) Settle(_ context.Context, ss []store.Settlement) ([]store.Settl
 			continue
 		}
 		m.settled = append(m.settled, s)
+		delete(m.sending, s.Delivery)
 		for d, ps := range m.pending {
 			if k := slices.IndexFunc(ps, func(p store.Claimed) bool { return p.Delivery.ID == s.Delivery }); k >= 0 {
 				if s.State == seawall.Pending {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // node is the store as one node has it: it may be cut off, and what it tells the
@@ -62,6 +63,10 @@ func (n node) Release(ctx context.Context, ls []store.Lease) error {
 func (n node) Leave(ctx context.Context, name string) error {
 	_, err := via(n, func() (int, error) { return 0, n.memory.Leave(ctx, name) })
 	return err
+}
+
+func (n node) Begin(ctx context.Context, l store.Lease, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error) {
+	return via(n, func() ([]seawall.DeliveryID, error) { return n.memory.Begin(ctx, l, ids) })
 }
 
 func (n node) Claim(ctx context.Context, l store.Lease, c store.Claim) ([]store.Claimed, time.Time, error) {

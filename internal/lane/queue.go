@@ -33,6 +33,9 @@ type queue struct {
 	settles sync.WaitGroup // attempts made whose outcome is not recorded yet
 	before  *queue         // the one this replaces: its attempts end before ours begin
 
+	unsafe  bool // what it sends is not safe to repeat
+	intents intents
+
 	gate        atomic.Uint32
 	concurrency atomic.Int32
 	bytes       atomic.Int64 // of bodies in hand
@@ -50,7 +53,7 @@ type queue struct {
 
 func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
 	q := &queue{
-		r: r, lane: l, key: key{t.Lane, t.Name}, before: before,
+		r: r, lane: l, key: key{t.Lane, t.Name}, before: before, unsafe: t.Unsafe,
 		awake:  make(chan struct{}, 1),
 		halted: make(chan struct{}),
 		busy:   map[seawall.DeliveryID]struct{}{},
@@ -312,8 +315,17 @@ func (q *queue) attempt(c store.Claimed) {
 		q.r.passedOver(q.key)
 		return
 	}
+	if q.unsafe && !q.mayBegin(&c) {
+		q.release(size)
+		return
+	}
 	s := q.r.Deliver(q.lane.ctx, &c)
 	q.release(size)
+	q.pass(&c, s)
+}
+
+// pass passes on what came of a delivery that was in hand.
+func (q *queue) pass(c *store.Claimed, s store.Settlement) {
 	s.Lease, s.Delivery, s.Seq = q.lane.current(), c.Delivery.ID, c.Event.Seq
 	if s.Disable != "" {
 		q.setGate(seawall.Disabled)

@@ -27,6 +27,7 @@ type Store interface {
 	Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) ([]store.Lease, error)
 	Release(ctx context.Context, leases []store.Lease) error
 	Claim(ctx context.Context, l store.Lease, c store.Claim) ([]store.Claimed, time.Time, error)
+	Begin(ctx context.Context, l store.Lease, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error)
 	Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error)
 	Gates(ctx context.Context) ([]store.GateState, error)
 }
@@ -41,7 +42,8 @@ type Wanted struct {
 type Target struct {
 	Name        string // as the deliveries name it
 	Lane        store.Lane
-	Concurrency int // attempts in flight at a time
+	Concurrency int  // attempts in flight at a time
+	Unsafe      bool // not safe to repeat: an intent is committed before each attempt
 	// Stray says that the lane is wanted only for what still waits in it, which
 	// other nodes may come to know of a little sooner or later.
 	Stray bool
@@ -285,7 +287,7 @@ func (r *Runner) sync(ctx, work context.Context) time.Duration {
 // drain runs a queue for a target in a lane that we hold.
 func (r *Runner) drain(k key, l *lane, t Target, g seawall.Gate) {
 	q := r.queues[k]
-	if q != nil && q.lane != l {
+	if q != nil && (q.lane != l || q.unsafe != t.Unsafe) {
 		r.retire(k)
 		q = nil
 	}

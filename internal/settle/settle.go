@@ -72,6 +72,17 @@ func Judge(p config.Retry, d *seawall.Delivery, r send.Reply, now time.Time, ran
 	return v
 }
 
+// HoldUnknown is the verdict on an attempt that is not safe to repeat (G6): where
+// nobody knows whether it took effect, a person looks before it is repeated.
+func (v Verdict) HoldUnknown() Verdict {
+	if v.Outcome != seawall.Unknown {
+		return v
+	}
+	v.State, v.Reason, v.Due = seawall.Held, seawall.ReasonUnknown, time.Time{}
+	v.Next = "held for a person, since it may have taken effect: " + v.Error
+	return v
+}
+
 // gaveUp tells whether no try is left, and after what.
 //
 // The number of retries ends a delivery, or its time. Time alone does not: it

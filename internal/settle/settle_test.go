@@ -257,3 +257,37 @@ func TestAskedWaitsEndByTime(t *testing.T) {
 		t.Errorf("%d tries, the last after %s: %s", len(tries), last, end.Next)
 	}
 }
+
+// What is not safe to repeat is held where the outcome is not known, whatever
+// the reason, and nowhere else.
+func TestG6_OnlyAnUnknownOutcomeIsHeld(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reply send.Reply
+		held  bool
+	}{
+		{"ok", answer(200), false},
+		{"refused", answer(500), false},
+		{"gone", answer(410), false},
+		{"bad gateway", answer(502), true},
+		{"gateway timeout", answer(504), true},
+		{"never reached", send.Reply{Err: errors.New("connection refused")}, false},
+		{"no answer", send.Reply{Sent: true, Err: errors.New("reset")}, true},
+		{"cut off before it was sent", send.Reply{Canceled: true, Err: errors.New("stopped")}, false},
+		{"cut off", send.Reply{Sent: true, Canceled: true, Err: errors.New("stopped")}, true},
+	} {
+		v := Judge(defaults, fresh(), c.reply, start, even)
+		u := v.HoldUnknown()
+		if !c.held && u != v {
+			t.Errorf("%s: %+v, would be %+v", c.name, u, v)
+		}
+		if c.held && (u.State != seawall.Held || u.Reason != seawall.ReasonUnknown || !u.Due.IsZero() || !strings.Contains(u.Next, u.Error)) {
+			t.Errorf("%s: %+v", c.name, u)
+		}
+	}
+	last := fresh()
+	last.Round = defaults.Max
+	if u := Judge(defaults, last, answer(502), start, even).HoldUnknown(); u.State != seawall.Held {
+		t.Errorf("after the last retry: %+v", u)
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/terminal"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // deliveries says where each stands.
@@ -80,6 +81,9 @@ func (t *teller) advise(d *api.Traced, add func(why, command string)) {
 	case "canceled", "superseded":
 		add(fmt.Sprintf("%s for %s: to send it after all: ", d.State, name), "replay "+d.ID)
 	case "held":
+		if d.Reason == seawall.ReasonUnknown {
+			add(fmt.Sprintf("nobody knows whether it took effect at %s: if it did not, send it again: ", name), "replay "+d.ID)
+		}
 		add(fmt.Sprintf("held at %s (%s): to give it up: ", name, terminal.Clean(d.Reason)), "deliveries skip "+d.ID)
 	case "pending":
 		switch gate.Gate {

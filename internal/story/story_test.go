@@ -149,6 +149,9 @@ func TestStorySaysWhatToDo(t *testing.T) {
 			o.Gates = map[string]api.Destination{"orders": {Gate: "disabled", GateReason: "HTTP 410"}}
 		}, "orders is disabled (HTTP 410)"},
 		"canceled": {func(s *api.Story, _ *Options) { s.Deliveries[0].State = "canceled" }, "to send it after all: seawall replay " + first},
+		"unknown": {func(s *api.Story, _ *Options) {
+			s.Deliveries[0].State, s.Deliveries[0].Reason = "held", "unknown"
+		}, "if it did not, send it again: seawall replay " + first},
 		"waiting": {func(s *api.Story, _ *Options) {
 			s.Deliveries[0].State, s.Deliveries[0].Due = "pending", at(2*time.Minute)
 		}, "orders is tried again in 1m by itself"},
