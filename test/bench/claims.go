@@ -129,7 +129,7 @@ func (s *seeder) round(ctx context.Context, l store.Lease, first bool) (claim, s
 	claimed := time.Now()
 	in := make([]store.Settlement, len(due))
 	for i, d := range due {
-		in[i] = settlement(l, d.Delivery, claimed)
+		in[i] = settlement(l, d, claimed)
 	}
 	out, err := s.Settle(ctx, in)
 	if err != nil {
@@ -146,8 +146,9 @@ func (s *seeder) round(ctx context.Context, l store.Lease, first bool) (claim, s
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // settlement is that of an attempt that went well.
-func settlement(l store.Lease, d seawall.Delivery, now time.Time) store.Settlement {
-	return store.Settlement{Lease: l, Delivery: d.ID, State: seawall.Delivered, At: now,
+func settlement(l store.Lease, c store.Claimed, now time.Time) store.Settlement {
+	d := c.Delivery
+	return store.Settlement{Lease: l, Delivery: d.ID, Seq: c.Event.Seq, State: seawall.Delivered, At: now,
 		Attempt: &seawall.Attempt{N: d.Attempts + 1, At: now, Took: time.Millisecond, Revision: 1, Node: "bench",
 			Request: seawall.Request{Method: "POST", URL: "http://127.0.0.1:9/", Original: true, BodySize: claimBody,
 				Headers: map[string][]string{"Webhook-Id": {d.ID.String()}, "Webhook-Timestamp": {"1795487276"},

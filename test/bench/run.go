@@ -113,7 +113,7 @@ func (t *trial) end() (err error) {
 // everything acknowledged has been delivered.
 func (t *trial) stretch(conns int, rate float64, span time.Duration) (load.Result, error) {
 	p := t.server.plan(conns, t.run)
-	p.First, p.Rate, p.For, p.Most = t.next, rate, span, mostEvents-t.next
+	p.First, p.Rate, p.For, p.Most = t.next, rate, span, t.track.base+mostEvents-t.next
 	res := load.Drive(p)
 	t.next = res.Next
 	t.acked += int64(len(res.Acked))

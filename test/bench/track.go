@@ -18,7 +18,8 @@ const mostEvents = 4 << 20
 // atomic write.
 type track struct {
 	epoch    time.Time
-	at       []atomic.Int64 // nanoseconds since epoch; 0: not yet
+	base     int            // number of the first event
+	at       []atomic.Int64 // of the events from base on, in nanoseconds since epoch; 0: not yet
 	distinct atomic.Int64
 	repeats  atomic.Int64
 	strange  atomic.Int64 // nothing that we sent
@@ -29,11 +30,24 @@ func newTrack() *track {
 	return &track{epoch: time.Now(), at: make([]atomic.Int64, mostEvents)}
 }
 
+// restart forgets all events before a number, once they have arrived: a long run
+// sends more than there is room for.
+func (t *track) restart(base int) {
+	for i := range min(base-t.base, len(t.at)) {
+		t.at[i].Store(0)
+	}
+	t.base = base
+	t.distinct.Store(0)
+}
+
 func (t *track) receive(r load.Request) int {
 	n, ok := load.Seq(r.Body)
+	n -= t.base
 	switch {
 	case !ok:
 		t.strange.Add(1)
+	case n < 0:
+		t.repeats.Add(1)
 	case n >= len(t.at):
 		t.backlog.CompareAndSwap(0, int64(r.At.Sub(t.epoch)))
 	case t.at[n].CompareAndSwap(0, int64(r.At.Sub(t.epoch))):
@@ -72,7 +86,7 @@ func until(most time.Duration, so func() bool) bool {
 
 // arrived is when an event reached the sink.
 func (t *track) arrived(n int) (time.Time, bool) {
-	at := t.at[n].Load()
+	at := t.at[n-t.base].Load()
 	return t.epoch.Add(time.Duration(at)), at != 0
 }
 
