@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -72,6 +73,7 @@ type scene struct {
 	t       *testing.T
 	history *witness.History
 	sink    *load.Sink
+	setup   witness.Setup
 	gateway *witness.Gateway
 }
 
@@ -91,6 +93,7 @@ func open(t *testing.T, dir string, setup witness.Setup, decide func(witness.Rec
 	}
 	t.Cleanup(s.sink.Close)
 	setup.Sink = s.sink.Addr
+	s.setup = setup
 	if s.gateway, err = witness.NewGateway(bin, dir, setup); err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +107,18 @@ func (s *scene) start() {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { s.gateway.Discard() })
+}
+
+// ready waits until it listens.
+func (s *scene) ready() {
+	s.t.Helper()
+	until(s.t, 20*time.Second, "the gateway listens", func() bool {
+		c, err := net.Dial("tcp", s.gateway.Addr)
+		if err != nil {
+			return false
+		}
+		return c.Close() == nil
+	})
 }
 
 // fatal fails with what the gateway printed.
@@ -132,6 +147,18 @@ func (s *scene) settle(sender *witness.Sender, within time.Duration) {
 	if err := sender.Settle(ctx); err != nil {
 		s.fatal("%v", err)
 	}
+	s.stop()
+}
+
+// delivered waits until everything acknowledged is delivered, and judges.
+func (s *scene) delivered(within time.Duration) {
+	s.t.Helper()
+	until(s.t, within, "everything acknowledged is delivered", func() bool { return s.history.Missing() == 0 })
+	s.stop()
+}
+
+func (s *scene) stop() {
+	s.t.Helper()
 	if err := s.gateway.Stop(); err != nil {
 		s.t.Error(err)
 	}

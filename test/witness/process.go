@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -30,11 +31,10 @@ type Gateway struct {
 	Wrap   []string // a program, with arguments, that the next start runs under; it must exec the binary
 	Env    []string // beside the test's own
 
-	setup Setup
-	out   string // file with what all its lives printed
-	cmd   *exec.Cmd
-	done  chan struct{} // closed once it has ended
-	err   error         // with which it did
+	out  string // file with what all its lives printed
+	cmd  *exec.Cmd
+	done chan struct{} // closed once it has ended
+	err  error         // with which it did
 }
 
 // NewGateway writes a configuration into dir, on free addresses.
@@ -47,19 +47,19 @@ func NewGateway(binary, dir string, setup Setup) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	if setup.Store == "" {
-		setup.Store = "sqlite:" + filepath.Join(dir, "seawall.db")
-	}
 	g := &Gateway{
-		Binary: binary, Dir: dir, Addr: addr, Admin: admin, setup: setup,
+		Binary: binary, Dir: dir, Addr: addr, Admin: admin,
 		File: filepath.Join(dir, "seawall.yaml"), out: filepath.Join(dir, "seawall.out"),
 	}
-	return g, g.Configure(setup.Slots, setup.Extra)
+	return g, g.Configure(setup)
 }
 
 // Configure writes the configuration anew; a running gateway reads it at SIGHUP.
-func (g *Gateway) Configure(slots int, extra string) error {
-	return os.WriteFile(g.File, []byte(g.setup.text(g.Addr, g.Admin, slots, extra)), 0o600)
+func (g *Gateway) Configure(s Setup) error {
+	if s.Store == "" {
+		s.Store = "sqlite:" + filepath.Join(g.Dir, "seawall.db")
+	}
+	return os.WriteFile(g.File, []byte(s.text(g.Addr, g.Admin)), 0o600)
 }
 
 // Start starts the next life.
@@ -140,6 +140,15 @@ func (g *Gateway) Said() string {
 		return err.Error()
 	}
 	return "it said: …" + string(text[max(0, len(text)-3000):])
+}
+
+// Logged counts the lines it printed with a text in them.
+func (g *Gateway) Logged(text string) int {
+	all, err := os.ReadFile(g.out)
+	if err != nil {
+		return 0
+	}
+	return bytes.Count(all, []byte(text))
 }
 
 // Build builds the gateway from this tree into dir.

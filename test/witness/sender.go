@@ -34,8 +34,8 @@ type Sender struct {
 
 // NewSender makes a sender to the source of a [Setup] at one or several gateways;
 // of those it asks another one after each failure. Its queue takes most events;
-// what is unsent when ctx ends is given up. answered sees every answer, and may
-// be nil.
+// what is unsent when ctx ends is given up. answered sees every answer, 0 for
+// none, and may be nil.
 func NewSender(ctx context.Context, h *History, most int, answered func(status int, took time.Duration), addrs ...string) *Sender {
 	if answered == nil {
 		answered = func(int, time.Duration) {}
@@ -75,12 +75,13 @@ func (s *Sender) send(ctx context.Context, c *caller, seq int) {
 		s.history.Try(seq)
 		began := time.Now()
 		status, err := c.conns[c.at%len(c.conns)].Do(c.source.Request(seq))
-		if err == nil {
-			s.answered(status, time.Since(began))
-			if status/100 == 2 {
-				s.history.Ack(seq)
-				return
-			}
+		if err != nil {
+			status = 0
+		}
+		s.answered(status, time.Since(began))
+		if status/100 == 2 {
+			s.history.Ack(seq)
+			return
 		}
 		c.at++
 		Pause(ctx, retryAfter)
