@@ -58,9 +58,9 @@ func (a *answers) busy() int {
 // nothing lost, the process stays. Then there is room again, and it goes on by
 // itself.
 func TestG1_AFullDiskIsSurvived(t *testing.T) {
-	t.Run("16 MiB tmpfs", func(t *testing.T) {
-		dir := mount(t, "-t", "tmpfs", "-o", "size=16m", "tmpfs")
-		fills(t, dir, nil, ballast(t, dir, 8<<20))
+	t.Run("24 MiB tmpfs", func(t *testing.T) {
+		dir := mount(t, "-t", "tmpfs", "-o", "size=24m", "tmpfs")
+		fills(t, dir, nil, ballast(t, dir, 16<<20))
 	})
 	t.Run("prlimit", func(t *testing.T) {
 		need(t, "prlimit")
@@ -120,6 +120,7 @@ func fills(t *testing.T, dir string, wrap []string, free func(pid int) error) {
 	s := open(t, t.TempDir(), witness.Setup{Store: "sqlite:" + filepath.Join(dir, "seawall.db")}, nil)
 	s.gateway.Wrap = wrap
 	s.start()
+	s.ready()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var told answers
@@ -142,7 +143,7 @@ func fills(t *testing.T, dir string, wrap []string, free func(pid int) error) {
 	}
 	during := told.acked()
 	resumed := until(t, resumeWithin, "events are accepted again", func() bool { return told.acked() > during })
-	for seq := range 500 {
+	for seq := range 100 { // the room must do for them
 		sender.Queue(1_000_000 + seq)
 	}
 	s.settle(sender, time.Minute)

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -115,6 +116,9 @@ func (s *scene) ready() {
 	until(s.t, 20*time.Second, "the gateway listens", func() bool {
 		c, err := net.Dial("tcp", s.gateway.Addr)
 		if err != nil {
+			if err := s.gateway.Ended(0); !errors.Is(err, witness.ErrStays) {
+				s.fatal("it ended with %v", err)
+			}
 			return false
 		}
 		return c.Close() == nil
