@@ -77,7 +77,7 @@ func (a *App) strays(ctx context.Context) []store.PendingQueue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := a.Now(); s.at.IsZero() || now.Sub(s.at).Abs() >= strayEvery {
-		waiting, err := a.store.Pending(ctx)
+		waiting, err := a.store.Waiting(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				a.Log.Warn("the store did not say what waits in which lanes", "error", err)

@@ -181,6 +181,10 @@ type Queue interface {
 	// Pending tells which destinations, with their lanes, hold unfinished
 	// deliveries, planned under whatever configuration.
 	Pending(ctx context.Context) ([]PendingQueue, error)
+
+	// Waiting is Pending without the counts, at a cost that does not depend on
+	// them.
+	Waiting(ctx context.Context) ([]PendingQueue, error)
 }
 
 // Depth is how much waits for a destination.

@@ -163,8 +163,39 @@ func (s *Store) Pending(ctx context.Context) ([]store.PendingQueue, error) {
 		}
 		out = append(out, store.PendingQueue{Lane: q.Lane, Destination: q.destination, Count: n.pending + n.held})
 	}
-	slices.SortFunc(out, func(a, b store.PendingQueue) int {
+	sortQueues(out)
+	return out, nil
+}
+
+func sortQueues(qs []store.PendingQueue) {
+	slices.SortFunc(qs, func(a, b store.PendingQueue) int {
 		return cmp.Or(cmp.Compare(a.Destination, b.Destination), cmp.Compare(a.System, b.System), cmp.Compare(a.Shard, b.Shard))
 	})
+}
+
+// The first row of each queue, of those that wait and of the others.
+const qWaiting = `SELECT q.id FROM queue q
+	LEFT JOIN LATERAL (SELECT true AS one FROM delivery WHERE queue = q.id AND state = 0 ORDER BY due LIMIT 1) p ON true
+	LEFT JOIN LATERAL (SELECT true AS one FROM delivery WHERE queue = q.id AND state <> 0 LIMIT 1) h ON true
+	WHERE p.one OR h.one`
+
+func (s *Store) Waiting(ctx context.Context) ([]store.PendingQueue, error) {
+	rows, err := s.pool.Query(ctx, qWaiting)
+	if err != nil {
+		return nil, judge(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil {
+		return nil, judge(err)
+	}
+	var out []store.PendingQueue
+	for _, id := range ids {
+		q, err := s.names.line(ctx, id)
+		if err != nil {
+			return nil, judge(err)
+		}
+		out = append(out, store.PendingQueue{Lane: q.Lane, Destination: q.destination})
+	}
+	sortQueues(out)
 	return out, nil
 }

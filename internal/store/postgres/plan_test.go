@@ -265,6 +265,7 @@ func TestG9_ListsReadWhatTheyReturn(t *testing.T) {
 			due, _, err := w.Claim(t.Context(), store.Lease{Lane: store.Lane{System: "d0"}}, store.Claim{Destination: "d0", Now: today, Limit: 50})
 			return len(due), err
 		}, 8 * 50, 50, nil},
+		{"what waits", func() (int, error) { qs, err := w.Waiting(t.Context()); return len(qs), err }, 20 * 8, 1, nil},
 		{"what came of age", func() (int, error) {
 			tx, err := w.pool.Begin(t.Context())
 			if err != nil {

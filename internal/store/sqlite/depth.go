@@ -128,6 +128,15 @@ func (s *Store) Depths(ctx context.Context) ([]store.Depth, error) {
 	return out, nil
 }
 
+// Waiting is [Store.Pending]: the counts are at hand.
+func (s *Store) Waiting(ctx context.Context) ([]store.PendingQueue, error) {
+	out, err := s.Pending(ctx)
+	for i := range out {
+		out[i].Count = 0
+	}
+	return out, err
+}
+
 func (s *Store) Pending(ctx context.Context) (out []store.PendingQueue, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		out = nil

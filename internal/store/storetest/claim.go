@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,6 +99,22 @@ func testOwnOnly(t *testing.T, s *suite) {
 	if len(ps) != 2 || ps[0] != (store.PendingQueue{Lane: store.Lane{System: "dead"}, Destination: "dead", Count: 10}) || ps[1].Count != 1 {
 		t.Errorf("pending: %+v", ps)
 	}
+	for i := range ps {
+		ps[i].Count = 0
+	}
+	waiting := func(want ...store.PendingQueue) {
+		t.Helper()
+		if got, err := s.Store.Waiting(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("waiting: %+v, %v; want %+v", got, err, want)
+		}
+	}
+	waiting(ps...)
+	l := s.lease(t, "n1", "orders")
+	held := s.ended(l, due[0].Delivery, seawall.Held)
+	s.settle(t, held, store.Done)
+	waiting(ps...)
+	s.settle(t, s.ended(l, *s.delivery(t, due[0].Delivery.ID, seawall.Held), seawall.Delivered), store.Done)
+	waiting(ps[0])
 }
 
 func testClaimBounds(t *testing.T, s *suite) {
