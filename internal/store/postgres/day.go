@@ -23,8 +23,8 @@ const (
 	daysBehind = 1
 	daysAhead  = 3
 
-	// lookForDay is the time between two looks for a day that was missing.
-	lookForDay = 10 * time.Second
+	// lookEvery is the time between two looks for a day that was missing.
+	lookEvery = 10 * time.Second
 )
 
 const daySeconds = 24 * 60 * 60
@@ -44,10 +44,7 @@ type days struct {
 	known atomic.Pointer[map[int32]bool]
 
 	mu     sync.Mutex
-	looked time.Time
-	looks  sync.WaitGroup
-	ctx    context.Context // ends with the store
-	end    context.CancelFunc
+	looked time.Time // when a missing one was looked for
 }
 
 func (d *days) has(day int32) bool {
@@ -72,38 +69,24 @@ func (s *Store) part(id seawall.EventID) int32 {
 		return day
 	}
 	if today := dayAt(s.now()); day >= today-daysBehind && day <= today+daysAhead {
-		s.days.look(s.addDays)
+		s.lookForDay()
 	}
 	return 0
 }
 
-// look runs add in the background, now and then.
-func (d *days) look(add func(context.Context) error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.ctx == nil || d.ctx.Err() != nil || time.Since(d.looked) < lookForDay {
+// lookForDay adds what is missing, in the background and not too often.
+func (s *Store) lookForDay() {
+	s.days.mu.Lock()
+	defer s.days.mu.Unlock()
+	if time.Since(s.days.looked) < lookEvery {
 		return
 	}
-	d.looked = time.Now()
-	ctx := d.ctx
-	d.looks.Go(func() { add(ctx) }) // the next look tries again
-}
-
-// open allows looking, until close.
-func (d *days) open(ctx context.Context) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ctx, d.end = context.WithCancel(context.WithoutCancel(ctx))
-}
-
-// close ends the looking.
-func (d *days) close() {
-	d.mu.Lock()
-	if d.end != nil {
-		d.end()
-	}
-	d.mu.Unlock()
-	d.looks.Wait()
+	s.days.looked = time.Now()
+	s.background.do(func(ctx context.Context) {
+		if err := s.addDays(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("no tables for the days to come", "error", err)
+		}
+	})
 }
 
 const qDays = `SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

@@ -359,6 +359,25 @@ func TestG2_TwoNodesExpireAtOnce(t *testing.T) {
 	}
 }
 
+// A day's tables are added while others read and write: neither waits.
+func TestG7_AddingADayHoldsUpNobody(t *testing.T) {
+	g := newGateway(t)
+	busy, err := g.connect(t).Begin(t.Context())
+	must(t, err)
+	for _, sql := range []string{"SELECT count(*) FROM event", "LOCK TABLE event, finished, attempt IN ROW EXCLUSIVE MODE"} {
+		_, err = busy.Exec(t.Context(), sql)
+		must(t, err)
+	}
+	days := g.days(t)
+	g.Advance(2 * day)
+	began := time.Now()
+	g.expire(t, 30*day, 30*day)
+	if n, took := g.days(t), time.Since(began); n != days+2 || took > 5*time.Second {
+		t.Errorf("%d days became %d within %s", days, n, took)
+	}
+	must(t, busy.Rollback(t.Context()))
+}
+
 // Whoever reads for long, a backup say, is waited for only a moment, because
 // those who accept wait behind it.
 func TestG7_DroppingADayGivesWayToAReader(t *testing.T) {

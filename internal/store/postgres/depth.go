@@ -16,35 +16,27 @@ import (
 // Counting costs as much as there is to count: for some millions, seconds. A
 // count that took long, of more than few, is served until it is agedBy times as
 // old as it took, so that counting never takes more than a twentieth of a
-// processor.
+// processor; and then until the next one is made, so that nobody waits for it.
 const (
 	long   = 50 * time.Millisecond
 	few    = 20_000
 	agedBy = 20
 )
 
+// countFor bounds a count.
+const countFor = "SET LOCAL statement_timeout = '5min'"
+
 // depths is the last count.
 type depths struct {
-	counting sync.Mutex // held while counting
-
-	mu     sync.Mutex
-	queues map[int32]depth
-	took   time.Duration
-	at     time.Time // on the process's clock; zero: never
-	total  int64
+	mu       sync.Mutex
+	counting bool // a new one is being made in the background
+	queues   map[int32]depth
+	took     time.Duration
+	at       time.Time // when it was made; zero: never
+	total    int64
 }
 
 type depth struct{ pending, held, dead int64 }
-
-// last returns the count before, and whether it will do.
-func (d *depths) last() (queues map[int32]depth, fresh bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.at.IsZero() {
-		return nil, false
-	}
-	return d.queues, d.total > few && d.took > long && time.Since(d.at) < agedBy*d.took
-}
 
 // Each of these reads an index and no row that has not changed lately.
 const qCount = `SELECT queue, 0, count(*) FROM delivery WHERE state = 0 GROUP BY queue
@@ -54,35 +46,53 @@ const qCount = `SELECT queue, 0, count(*) FROM delivery WHERE state = 0 GROUP BY
 // counted returns what waits in each queue.
 func (s *Store) counted(ctx context.Context) (map[int32]depth, error) {
 	d := &s.depths
-	queues, fresh := d.last()
-	if fresh {
+	d.mu.Lock()
+	queues, slow := d.queues, !d.at.IsZero() && d.total > few && d.took > long
+	if slow && !d.counting && time.Since(d.at) > agedBy*d.took {
+		d.counting = true
+		s.background.do(func(ctx context.Context) {
+			if _, err := s.count(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("what waits could not be counted", "error", err)
+			}
+		})
+	}
+	d.mu.Unlock()
+	if slow {
 		return queues, nil
 	}
-	d.counting.Lock() // who comes meanwhile waits for this count, and may do with it
-	defer d.counting.Unlock()
-	if queues, fresh = d.last(); fresh {
-		return queues, nil
-	}
+	return s.count(ctx)
+}
+
+// count counts anew.
+func (s *Store) count(ctx context.Context) (map[int32]depth, error) {
 	began := time.Now()
-	rows, err := s.pool.Query(ctx, qCount)
-	if err != nil {
-		return nil, err
-	}
 	queues, total := map[int32]depth{}, int64(0)
-	var queue, state int32
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&queue, &state, &n}, func() error {
-		q := queues[queue]
-		*[]*int64{&q.pending, &q.held, &q.dead}[state] += n
-		queues[queue] = q
-		total += n
-		return nil
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, countFor); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, qCount)
+		if err != nil {
+			return err
+		}
+		var queue, state int32
+		var n int64
+		_, err = pgx.ForEachRow(rows, []any{&queue, &state, &n}, func() error {
+			q := queues[queue]
+			*[]*int64{&q.pending, &q.held, &q.dead}[state] += n
+			queues[queue] = q
+			total += n
+			return nil
+		})
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
+	d := &s.depths
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.counting = false
+	if err != nil {
+		return nil, err
+	}
 	d.queues, d.total, d.took, d.at = queues, total, time.Since(began), time.Now()
 	return queues, nil
 }

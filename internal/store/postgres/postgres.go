@@ -41,13 +41,14 @@ type Store struct {
 	accepts *batcher[*acceptCall]
 	settles *batcher[*settleCall]
 
-	days     days
-	depths   depths
-	horizon  horizon
-	refusals refusals
-	sweep    sweep
-	cursors  cursors
-	signals  *signals
+	background background
+	days       days
+	depths     depths
+	horizon    horizon
+	refusals   refusals
+	sweep      sweep
+	cursors    cursors
+	signals    *signals
 
 	failed    chan struct{}
 	closeOnce sync.Once
@@ -98,7 +99,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 	if err := s.addDays(ctx); err != nil {
 		return nil, err
 	}
-	s.days.open(ctx)
+	s.background.open(ctx)
 	var accepters []writer[*acceptCall]
 	var settlers []writer[*settleCall]
 	for range acceptWriters {
@@ -161,7 +162,7 @@ func (s *Store) Close() error {
 		s.accepts.close()
 		s.settles.close()
 		s.signals.close()
-		s.days.close()
+		s.background.close()
 		s.pool.Close()
 	})
 	return nil
