@@ -11,8 +11,6 @@ import (
 // later are commands that the design has and this version does not, each with
 // what does its work meanwhile. They are not in the help.
 var later = map[string]string{
-	"doctor":          "seawall check reads the configuration, seawall destinations list shows what is stuck, /readyz tells whether the store can commit",
-	"backup":          `sqlite3 seawall.db "VACUUM INTO 'backup.db'", while the gateway runs: see docs/operations.md`,
 	"calls":           "seawall deliveries show ID shows each request of a delivery and its response",
 	"entities":        "seawall events list --entity KEY shows what happened to one",
 	"reconcile":       "seawall replay sends finished deliveries again, by id or by filter",

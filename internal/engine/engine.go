@@ -22,6 +22,7 @@ import (
 // Store is an open store of either engine.
 type Store interface {
 	store.Store
+	store.Transfer
 
 	// Failed is closed when what the store acknowledged from now on could not be
 	// trusted: the process should end, and open it again.
@@ -53,11 +54,7 @@ func Open(ctx context.Context, addr config.Store, o Options) (Store, error) {
 
 // whole refuses a store into which another is still being moved.
 func whole(ctx context.Context, s Store) error {
-	m, ok := s.(store.Transfer)
-	if !ok {
-		return nil
-	}
-	i, err := m.Identity(ctx)
+	i, err := s.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,11 +71,7 @@ func open(ctx context.Context, addr config.Store, o Options) (Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		full, ok := any(s).(store.Store)
-		if !ok {
-			return nil, errors.Join(seawall.Errorf(seawall.ErrInvalid, "PostgreSQL is not in this version"), s.Close())
-		}
-		return onPostgres{full, s}, nil
+		return onPostgres{s}, nil
 	}
 	s, err := sqlite.Open(ctx, addr.Path(), sqlite.Options{Exclusive: o.Serve, Now: o.Now, Log: o.Log})
 	if err != nil {
@@ -111,11 +104,6 @@ type onSQLite struct{ *sqlite.Store }
 
 func (s onSQLite) Commits() (commits, ops int64) { st := s.Stats(); return st.Commits, st.Ops }
 
-type onPostgres struct {
-	store.Store
-	pg *postgres.Store
-}
+type onPostgres struct{ *postgres.Store }
 
-func (s onPostgres) Failed() <-chan struct{} { return s.pg.Failed() }
-
-func (s onPostgres) Commits() (commits, ops int64) { st := s.pg.Stats(); return st.Commits, st.Ops }
+func (s onPostgres) Commits() (commits, ops int64) { st := s.Stats(); return st.Commits, st.Ops }

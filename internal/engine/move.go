@@ -51,12 +51,8 @@ func hold(ctx context.Context, what string, addr config.Store) (*held, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	m, ok := s.(store.Transfer)
-	if !ok {
-		return nil, errors.Join(seawall.Errorf(seawall.ErrInvalid, "%s: moving %s stores is not in this version", what, addr.Engine()), s.Close())
-	}
 	host, _ := os.Hostname()
-	h := &held{Transfer: m, s: s, what: what, node: store.Node{Name: fmt.Sprintf("%s-%d-move", host, os.Getpid())}}
+	h := &held{Transfer: s, s: s, what: what, node: store.Node{Name: fmt.Sprintf("%s-%d-move", host, os.Getpid())}}
 	if err := h.alone(ctx); err != nil {
 		return nil, errors.Join(err, h.release())
 	}

@@ -10,17 +10,21 @@ import (
 )
 
 func (s *Store) Gates(ctx context.Context) ([]store.GateState, error) {
-	rows, err := s.pool.Query(ctx, "SELECT destination, gate, coalesce(reason, ''), coalesce(by, ''), at FROM gate ORDER BY destination")
+	gs, err := gates(ctx, s.pool)
+	return gs, judge(err)
+}
+
+func gates(ctx context.Context, q querier) ([]store.GateState, error) {
+	rows, err := q.Query(ctx, "SELECT destination, gate, coalesce(reason, ''), coalesce(by, ''), at FROM gate ORDER BY destination")
 	if err != nil {
-		return nil, judge(err)
+		return nil, err
 	}
-	gs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (g store.GateState, err error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (g store.GateState, err error) {
 		var gate int16
 		err = row.Scan(&g.Destination, &gate, &g.Reason, &g.By, &g.At)
 		g.Gate, g.At = seawall.Gate(gate), g.At.UTC()
 		return g, err
 	})
-	return gs, judge(err)
 }
 
 const qSetGate = `INSERT INTO gate (destination, gate, reason, by, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (destination) DO UPDATE

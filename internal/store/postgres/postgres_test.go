@@ -41,7 +41,8 @@ func TestStore(t *testing.T) {
 				s = open(t, url, o)
 				return s
 			},
-			Second: func(t *testing.T) store.Store { return open(t, url, o) },
+			Another: func(t *testing.T) store.Store { return open(t, database(t), o) },
+			Second:  func(t *testing.T) store.Store { return open(t, url, o) },
 			// What a killed process leaves is what the server has: the store
 			// before goes on unheeded.
 			Crash: func(t *testing.T) store.Store {

@@ -13,13 +13,8 @@ import (
 )
 
 func (s *Store) AddToken(ctx context.Context, t seawall.Token, a seawall.Action) error {
-	scopes, err := json.Marshal(t.Scopes)
-	if err != nil {
-		return err
-	}
 	return s.change(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "INSERT INTO token (name, hash, scopes, created, expires) VALUES ($1, $2, $3, $4, $5)",
-			t.Name, t.Hash[:], scopes, t.Created, orNull(t.Expires))
+		err := addToken(ctx, tx, t)
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && pg.Code == "23505" {
 			return seawall.Errorf(seawall.ErrConflict, "there is a token named %q already", t.Name)
@@ -29,6 +24,16 @@ func (s *Store) AddToken(ctx context.Context, t seawall.Token, a seawall.Action)
 		}
 		return s.record(ctx, tx, a)
 	})
+}
+
+func addToken(ctx context.Context, tx pgx.Tx, t seawall.Token) error {
+	scopes, err := json.Marshal(t.Scopes)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO token (name, hash, scopes, created, expires) VALUES ($1, $2, $3, $4, $5)",
+		t.Name, t.Hash[:], scopes, t.Created, orNull(t.Expires))
+	return err
 }
 
 func (s *Store) DeleteToken(ctx context.Context, name string, a seawall.Action) error {
@@ -45,11 +50,16 @@ func (s *Store) DeleteToken(ctx context.Context, name string, a seawall.Action) 
 }
 
 func (s *Store) ListTokens(ctx context.Context) ([]seawall.Token, error) {
-	rows, err := s.pool.Query(ctx, "SELECT name, hash, scopes, created, expires FROM token ORDER BY name")
+	ts, err := tokens(ctx, s.pool)
+	return ts, judge(err)
+}
+
+func tokens(ctx context.Context, q querier) ([]seawall.Token, error) {
+	rows, err := q.Query(ctx, "SELECT name, hash, scopes, created, expires FROM token ORDER BY name")
 	if err != nil {
-		return nil, judge(err)
+		return nil, err
 	}
-	ts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t seawall.Token, err error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t seawall.Token, err error) {
 		var hash, scopes []byte
 		var expires pgtype.Timestamptz
 		if err := row.Scan(&t.Name, &hash, &scopes, &t.Created, &expires); err != nil {
@@ -59,5 +69,4 @@ func (s *Store) ListTokens(ctx context.Context) ([]seawall.Token, error) {
 		t.Created, t.Expires = t.Created.UTC(), timeOf(expires)
 		return t, json.Unmarshal(scopes, &t.Scopes)
 	})
-	return ts, judge(err)
 }

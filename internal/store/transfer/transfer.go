@@ -160,32 +160,6 @@ func (o Options) digest(ctx context.Context, s store.Transfer, p store.Part) (Pa
 	return part, nil
 }
 
-// encode writes row by row: where chunks end is no part of the content.
-func encode(to *json.Encoder, c *store.Chunk) error {
-	var rows []any
-	for i := range c.Events {
-		rows = append(rows, &c.Events[i])
-	}
-	for i := range c.Arrivals {
-		rows = append(rows, &c.Arrivals[i])
-	}
-	for i := range c.Actions {
-		rows = append(rows, &c.Actions[i])
-	}
-	for i := range c.Revisions {
-		rows = append(rows, &c.Revisions[i])
-	}
-	if c.Rest != nil {
-		rows = append(rows, c.Rest)
-	}
-	for _, row := range rows {
-		if err := to.Encode(row); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (p *Part) count(c *store.Chunk) {
 	p.Rows += int64(c.Rows())
 	for i := range c.Events {
