@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seawall-dev/seawall/test/pgcluster"
 )
 
 // patience is how long a story waits for what it knows must come.
@@ -27,23 +29,43 @@ const patience = 30 * time.Second
 
 // Each story runs in a folder of its own, with a gateway and destinations of its
 // own on free ports. Beside testscript's commands a story has those of stage.
-func TestStories(t *testing.T) { stories(t, "") }
+func TestStories(t *testing.T) {
+	if os.Getenv(engineVariable) == "postgres" {
+		t.Skip(engineVariable + " says postgres")
+	}
+	stories(t, nil)
+}
 
-// stories plays them, each on the store that its file names or, with the URL of a
-// server, on a database of its own there.
-func stories(t *testing.T, server string) {
+// The same on PostgreSQL, each in a database of its own there.
+func TestStoriesOnPostgreSQL(t *testing.T) {
+	if os.Getenv(engineVariable) == "sqlite" {
+		t.Skip(engineVariable + " says sqlite")
+	}
+	stories(t, func(t testing.TB) string { return pgcluster.Shared(t) })
+}
+
+// engineVariable names the one engine to play the stories on, instead of both:
+// sqlite or postgres.
+const engineVariable = "SEAWALL_TEST_STORE"
+
+// stories plays them, each on the store that its file names or, if database is not
+// nil, on the one that this makes.
+func stories(t *testing.T, database func(t testing.TB) string) {
 	testscript.Run(t, testscript.Params{
 		Dir: "../../test/scripts",
 		Condition: func(cond string) (bool, error) {
 			if cond != "postgres" {
 				return false, fmt.Errorf("unknown condition %q", cond)
 			}
-			return server != "", nil
+			return database != nil, nil
 		},
 		Setup: func(e *testscript.Env) error {
 			s := &stage{destinations: map[string]*destination{}}
 			e.Values[stageKey{}] = s
 			e.Defer(s.close)
+			if database != nil {
+				e.Setenv("SEAWALL_STORE", database(e.T().(testing.TB)))
+			}
 			for _, name := range []string{"SEAWALL_LISTEN", "SEAWALL_ADMIN_LISTEN", "FREE"} {
 				addr, err := freeAddress()
 				if err != nil {

@@ -161,7 +161,8 @@ func (s *suite) all(t *testing.T, of store.Store) map[string]any {
 	depths, err := of.Depths(ctx)
 	must(t, err)
 	slices.SortFunc(depths, func(a, b store.Depth) int { return strings.Compare(a.Destination, b.Destination) })
-	out["gates"], out["tokens"], out["pending"], out["depths"] = gates, tokens, pending, depths
+	out["gates"], out["tokens"] = append([]store.GateState{}, gates...), append([]seawall.Token{}, tokens...)
+	out["pending"], out["depths"] = append([]store.PendingQueue{}, pending...), append([]store.Depth{}, depths...)
 	return out
 }
 
