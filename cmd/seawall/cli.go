@@ -39,6 +39,7 @@ type cli struct {
 	tokenFile string
 
 	shown   string // flags of commands that are shown, in place of flags
+	trial   bool   // on a store of its own, whatever the environment says
 	running bool   // a command's own work has begun: an error from then on is no misuse
 }
 

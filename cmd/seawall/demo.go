@@ -41,6 +41,7 @@ are made: random, and readable by you only.`,
 				return err
 			}
 			defer os.RemoveAll(dir)
+			c.trial = true
 			if err := c.demoConfig(dir); err != nil {
 				return err
 			}

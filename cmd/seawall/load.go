@@ -18,7 +18,7 @@ var variables = []string{"SEAWALL_CONFIG", "SEAWALL_TOKEN", "SEAWALL_URL"}
 
 // load reads and checks the configuration.
 func (c *cli) load() (*config.Config, error) {
-	cfg, err := config.Load(c.configPath(), config.Options{Known: variables})
+	cfg, err := config.Load(c.configPath(), c.options())
 	if err != nil {
 		return nil, noConfig(c.configPath(), err)
 	}
@@ -28,7 +28,24 @@ func (c *cli) load() (*config.Config, error) {
 // parse checks an earlier revision of the configuration, as kept in the store.
 func (c *cli) parse(text []byte) (*config.Config, error) {
 	path := c.configPath()
-	return config.Parse(text, path, config.Options{Dir: filepath.Dir(path), Known: variables, Revision: true})
+	o := c.options()
+	o.Dir, o.Revision = filepath.Dir(path), true
+	return config.Parse(text, path, o)
+}
+
+// options are how the configuration is read. A trial's own store is not to be
+// turned into one that the environment names.
+func (c *cli) options() config.Options {
+	o := config.Options{Known: variables}
+	if c.trial {
+		o.Getenv = func(name string) (string, bool) {
+			if name == "SEAWALL_STORE" {
+				return "", false
+			}
+			return os.LookupEnv(name)
+		}
+	}
+	return o
 }
 
 // node reads of the configuration only what belongs to the process.

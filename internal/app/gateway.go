@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/store"
@@ -20,7 +21,17 @@ func (g *gateway) Reload(ctx context.Context, by string, drop bool) (seawall.Rev
 	return (*App)(g).Reload(ctx, by, drop)
 }
 
-func (g *gateway) Wake(destination string) { (*App)(g).wake(destination) }
+func (g *gateway) Wake(destination string) {
+	ctx, cancel := context.WithTimeout(context.Background(), regateTime)
+	defer cancel()
+	if err := g.lanes.Regate(ctx); err != nil {
+		g.Log.Warn("gates not read", "error", err) // what follows tries again
+	}
+	(*App)(g).wake(destination)
+}
+
+// regateTime bounds how long an order waits for its effect on this node.
+const regateTime = 2 * time.Second
 
 // Replan plans a stored event by the running configuration.
 func (g *gateway) Replan(ctx context.Context, id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error) {

@@ -94,6 +94,7 @@ type Runner struct {
 	Options
 	settles chan settling
 	held    atomic.Int64  // bytes of bodies in hand, or granted to claims, over all queues
+	gating  sync.Mutex    // held from reading the gates to applying them
 	changed chan struct{} // configuration, gates, nodes or lanes changed
 	shares  shares
 	count   atomic.Int64 // of queues
@@ -250,14 +251,12 @@ func (r *Runner) sync(ctx, work context.Context) time.Duration {
 	if ok && r.lease(ctx, work, &w) {
 		again = leaseRenew
 	}
-	gates, err := r.Store.Gates(ctx)
+	r.gating.Lock() // what was read before is not applied after
+	defer r.gating.Unlock()
+	gate, err := r.gates(ctx)
 	if err != nil {
 		r.warn(ctx, "gates not read", err)
 		return again // nothing starts without knowing what a person has paused
-	}
-	gate := make(map[string]seawall.Gate, len(gates))
-	for _, g := range gates {
-		gate[g.Destination] = g.Gate
 	}
 
 	r.mu.Lock()
