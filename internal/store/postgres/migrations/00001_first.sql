@@ -108,7 +108,7 @@ CREATE TABLE delivery (
   reason   text,
   entity   text,
   rank     bytea
-) WITH (fillfactor = 80, vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2);
 CREATE INDEX delivery_ready ON delivery (queue, due, id) WHERE state = 0;
 CREATE INDEX delivery_other ON delivery (queue, state) WHERE state <> 0;
