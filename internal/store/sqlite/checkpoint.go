@@ -7,11 +7,11 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// moveFrames is how many pages of the write-ahead log the mover takes at a time,
-// and checkpointFrames how long the log may grow before the writer has it begun
-// anew: 2 MB and 64 MB (docs/decisions/store-sqlite.md has the figures).
+// moveFrames is by how many pages the write-ahead log grows from one pass of the
+// mover to the next, and checkpointFrames how long it may get before it is begun
+// anew: 4 MB and 64 MB (docs/decisions/store-sqlite.md has the figures).
 const (
-	moveFrames       = 500
+	moveFrames       = 1000
 	checkpointFrames = 16000
 )
 
@@ -19,6 +19,10 @@ const (
 // begun anew. There may be one at every moment, for as long as claims and lists
 // overlap, and the log would grow until the disk is full.
 const restartFrames = 2 * checkpointFrames
+
+// syncRounds is how often the mover may sync the file before the log is begun
+// anew: each round leaves what was written during the one before.
+const syncRounds = 3
 
 var qCheckpoint = newQuery("PRAGMA wal_checkpoint(PASSIVE)")
 
@@ -37,18 +41,18 @@ func (c *conn) watchLog() {
 func (w *writer) logged() {
 	n := int64(*(*int32)(pointer(w.frames)))
 	if n < w.logLength { // begun anew
-		w.logLength, w.logMoved, w.logBegun = 0, 0, 0
+		w.logLength, w.logBegun, w.mover.seen = 0, 0, 0
 	}
 	w.s.stats.frames.Add(n - w.logLength)
 	w.logLength = n
 }
 
-// checkpoint moves the log into the file. The mover does so bit by bit, while
-// commits go on; once the log is long the writer itself takes the little that
-// came meanwhile, so that the log is moved whole and the next commit begins it
-// anew. If the writer moved it all, commits would wait for the whole of it. Both
-// see their errors, which SQLite's own hook would swallow: a sync of the file
-// that failed must stop the store like one of the log.
+// checkpoint has the log moved into the file. The mover does so bit by bit, while
+// commits go on, and syncs the file once the log is long; then the writer itself
+// moves the little that came meanwhile, so that the log is moved whole and the
+// next commit begins it anew. If the writer moved and synced it all, commits would
+// wait for the whole of it. Both see their errors, which SQLite's own hook would
+// swallow: a sync of the file that failed must stop the store like one of the log.
 //
 // A reader may keep the log from being begun anew; what counts is therefore how
 // much it grew since it was last moved.
@@ -56,28 +60,41 @@ func (w *writer) checkpoint() {
 	if w.s.poisoned() {
 		return
 	}
+	m := w.mover
 	select {
-	case err := <-w.mover.done:
-		w.mover.busy = false
+	case err := <-m.done:
+		m.busy = false
 		if err != nil {
 			w.s.log.Warn("checkpoint failed", "error", w.s.judge(err))
 			return
 		}
-		if w.logLength-w.logBegun >= checkpointFrames || w.shrink {
+		// What is left is what the log grew by since the mover last looked.
+		left := w.logLength - m.seen
+		m.seen = w.logLength
+		if m.syncs >= syncRounds || m.syncs > 0 && left < moveFrames {
 			w.moveRest()
+			return
 		}
 	default:
 	}
-	if !w.mover.busy && (w.logLength-w.logMoved >= moveFrames || w.shrink) {
-		w.mover.busy, w.logMoved = true, w.logLength
-		w.mover.want <- struct{}{}
+	long := w.logLength-w.logBegun >= checkpointFrames || w.shrink
+	if !m.busy && (w.logLength-m.seen >= moveFrames || long && w.logLength > m.seen) {
+		if m.busy = true; long {
+			m.syncs++
+		}
+		m.want <- long
 	}
 }
 
-// moveRest moves what the mover has left.
+// moveRest moves what the mover has left, and what it was kept from.
 func (w *writer) moveRest() {
-	w.logMoved, w.logBegun, w.shrink = w.logLength, w.logLength, false
+	w.mover.syncs = 0
+	w.logBegun, w.shrink = w.logLength, false
 	w.s.stats.checkpoints.Add(1)
+	if err := w.mover.release(); err != nil {
+		w.s.log.Warn("checkpoint failed", "error", w.s.judge(err))
+		return
+	}
 	if w.logLength >= restartFrames {
 		// Without readers everything is moved; those that come after that read
 		// the file alone, and so leave the log to the next commit.
@@ -86,33 +103,6 @@ func (w *writer) moveRest() {
 	if err := w.use(qCheckpoint).exec(); err != nil {
 		w.s.log.Warn("checkpoint failed", "error", w.s.judge(err))
 	}
-}
-
-// mover moves pages of the log into the file, on a connection of its own.
-type mover struct {
-	c    *conn
-	want chan struct{} // holds one
-	done chan error    // holds one
-	end  chan struct{} // closed when it has ended
-	busy bool          // the writer's: a pass is under way
-}
-
-func newMover(c *conn) *mover {
-	return &mover{c: c, want: make(chan struct{}, 1), done: make(chan error, 1), end: make(chan struct{})}
-}
-
-func (m *mover) run() {
-	defer close(m.end)
-	for range m.want {
-		m.done <- m.c.use(qCheckpoint).exec()
-	}
-}
-
-// close lets a pass under way end; the writer must have ended.
-func (m *mover) close() {
-	close(m.want)
-	<-m.end
-	m.c.close()
 }
 
 // holdReaders waits until no connection reads, and keeps it so until release.

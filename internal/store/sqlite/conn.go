@@ -93,7 +93,7 @@ func dial(path string) (*conn, error) {
 // writer's: see checkpoint.go.
 const (
 	writerSettings = `PRAGMA busy_timeout = 5000; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
-		PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;`
+		PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;`
 	readerSettings = `PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;
 		PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;`
 )

@@ -91,7 +91,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	if err := s.open(ctx, o.Exclusive); err != nil {
 		if s.writer != nil && s.writer.mover != nil {
-			s.writer.mover.c.close()
+			s.writer.mover.closeConns()
 		}
 		s.closeConns()
 		return nil, fmt.Errorf("open store %s: %w", path, err)
@@ -125,11 +125,9 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 		s.opened++
 	}
 	c.watchLog()
-	m, err := openConn(s.path, false)
-	if err != nil {
+	if s.writer.mover, err = openMover(s.path); err != nil {
 		return err
 	}
-	s.writer.mover = newMover(m)
 	errs := make([]error, 1)
 	_, err = s.writer.transact([]*op{{run: func(t *txn) error {
 		if !exclusive {
@@ -213,6 +211,9 @@ func (s *Store) closeConns() {
 		(<-s.readers).close()
 	}
 	if s.writer != nil {
+		if s.poisoned() { // what of the file is durable is not known: the log stays
+			s.writer.leaveLog()
+		}
 		s.writer.close()
 	}
 	if s.lock != nil {

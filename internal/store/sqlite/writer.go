@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,7 +119,6 @@ type writer struct {
 	refused    map[kind]int64
 	refusedAll int64
 	logLength  int64 // frames in the write-ahead log
-	logMoved   int64 // its length when the mover last began
 	logBegun   int64 // its length when the writer last moved the rest
 	shrink     bool  // the next checkpoint is due at once
 	mover      *mover
@@ -131,6 +131,9 @@ func (s *Store) writeLoop(w *writer) {
 	defer close(s.written)
 	for range s.queue.wake {
 		for {
+			// Whoever is ready to write gets to do so first: their calls share
+			// this commit. Where nobody is, this costs nothing.
+			runtime.Gosched()
 			w.batch = s.queue.take(w.batch[:0])
 			if len(w.batch) == 0 {
 				break
