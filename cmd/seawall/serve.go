@@ -99,8 +99,19 @@ func logger(w io.Writer, n config.Node) *slog.Logger {
 func boundMemory(limit int64, env func(string) string) {
 	if env("GOGC") == "" {
 		debug.SetGCPercent(400)
+		if limit >= roomy {
+			ballast = make([]byte, 12<<20)
+		}
 	}
 	if env("GOMEMLIMIT") == "" && limit > 0 {
 		debug.SetMemoryLimit(limit)
 	}
 }
+
+// ballast is never touched, and so takes no memory. It counts as alive, though,
+// and so has a heap that is nearly empty collected at some 120 MB rather than 60:
+// half as often, for pages that a process with that bound may have.
+var ballast []byte
+
+// roomy is the bound on memory from which there is room for that.
+const roomy = 256 << 20

@@ -44,6 +44,7 @@ type queue struct {
 	busy    map[seawall.DeliveryID]struct{} // claimed or reserved, and not yet settled
 	gone    map[seawall.DeliveryID]struct{} // let go while a claim was under way; nil between claims
 	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
+	shelf   []store.Claimed                 // the array that hand began in, to begin there again
 	working int                             // workers running
 	waiting int                             // attempts made whose outcome is not recorded yet
 	full    bool                            // the store may hold more that is due
@@ -264,7 +265,13 @@ func (q *queue) hold(cs ...store.Claimed) bool {
 	if q.stopped() {
 		return false
 	}
-	q.hand = append(q.hand, cs...)
+	if len(q.hand) == 0 {
+		q.hand = q.shelf
+	}
+	room := cap(q.hand)
+	if q.hand = append(q.hand, cs...); cap(q.hand) != room {
+		q.shelf = q.hand[:0]
+	}
 	// A worker for each, as far as they may run at once: those that run already
 	// may be busy for long, and one too many ends by itself.
 	for range min(len(cs), q.slots()) {

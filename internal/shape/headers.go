@@ -21,7 +21,7 @@ import (
 // overwritten by the last layer: where it has a header of that name, ours is
 // sent as "seawall-" and the name.
 func (w *work) headers(body []byte, kind, credentials string, veil veil) (out, shown http.Header, err error) {
-	out = make(http.Header, 16)
+	out = make(http.Header, 14) // the most that a map of that size holds
 	if w.dest.Forward {
 		forward(out, w.ev.Headers)
 	} else {

@@ -2,8 +2,6 @@ package verify
 
 import (
 	"crypto/ed25519"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"strconv"
@@ -80,7 +78,7 @@ func SignStandard(secrets []string, id string, at time.Time, body []byte) (strin
 	if len(secrets) == 0 {
 		return "", errors.New("no secret to sign with")
 	}
-	content := standardContent(id, strconv.FormatInt(at.Unix(), 10), body)
+	ts := strconv.FormatInt(at.Unix(), 10)
 	var out strings.Builder
 	for i, s := range secrets {
 		if i > 0 {
@@ -92,17 +90,15 @@ func SignStandard(secrets []string, id string, at time.Time, body []byte) (strin
 				return "", errors.New("secret " + strconv.Itoa(i+1) + ": " + err.Error())
 			}
 			out.WriteString("v1a,")
-			out.WriteString(base64.StdEncoding.EncodeToString(ed25519.Sign(key, content)))
+			out.WriteString(base64.StdEncoding.EncodeToString(ed25519.Sign(key, standardContent(id, ts, body))))
 			continue
 		}
 		key, err := StandardKey(s)
 		if err != nil {
 			return "", errors.New("secret " + strconv.Itoa(i+1) + ": " + err.Error())
 		}
-		mac := hmac.New(sha256.New, key)
-		mac.Write(content)
 		out.WriteString("v1,")
-		out.WriteString(base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		out.WriteString(base64.StdEncoding.EncodeToString(SHA256.Sum(key, []byte(id+"."+ts+"."), body)))
 	}
 	return out.String(), nil
 }

@@ -128,7 +128,7 @@ func (u *unpacker) headers() http.Header {
 
 // Attempt packs an attempt.
 func Attempt(a *seawall.Attempt) []byte {
-	p := newPacker(256)
+	p := newPacker(896) // of a usual one, which is then not copied as it grows
 	p.int(int64(a.N))
 	p.int(a.At.UnixMicro())
 	p.int(int64(a.Took))

@@ -71,7 +71,7 @@ func BenchmarkPath(b *testing.B) {
 				if _, err := s.Accept(context.Background(), []store.Acceptance{a}); err != nil {
 					return err
 				}
-				out, err := s.Settle(context.Background(), []store.Settlement{benchSettlement(ls[0], a.Deliveries[0])})
+				out, err := s.Settle(context.Background(), []store.Settlement{benchSettlement(ls[0], a.Event.Seq, a.Deliveries[0])})
 				if err == nil && out[0] != store.Done {
 					err = fmt.Errorf("settled as %d", out[0])
 				}
@@ -82,9 +82,9 @@ func BenchmarkPath(b *testing.B) {
 	}
 }
 
-func benchSettlement(l store.Lease, d seawall.Delivery) store.Settlement {
+func benchSettlement(l store.Lease, seq int64, d seawall.Delivery) store.Settlement {
 	now := time.Now()
-	return store.Settlement{Lease: l, Delivery: d.ID, State: seawall.Delivered, At: now,
+	return store.Settlement{Lease: l, Delivery: d.ID, Seq: seq, State: seawall.Delivered, At: now,
 		Attempt: &seawall.Attempt{N: d.Attempts + 1, At: now, Took: time.Millisecond, Revision: 1, Node: "n1",
 			Request: seawall.Request{Method: "POST", URL: "https://orders.internal/hooks", Original: true, BodySize: 1024,
 				Headers: map[string][]string{"Webhook-Id": {d.ID.String()}, "Webhook-Timestamp": {"1795487276"},
@@ -164,7 +164,7 @@ func claimSettle(b *testing.B, s *sqlite.Store, l store.Lease) {
 	}
 	in := make([]store.Settlement, len(due))
 	for i, d := range due {
-		in[i] = benchSettlement(l, d.Delivery)
+		in[i] = benchSettlement(l, d.Event.Seq, d.Delivery)
 	}
 	if _, err := s.Settle(b.Context(), in); err != nil {
 		b.Fatal(err)
