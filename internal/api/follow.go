@@ -117,7 +117,7 @@ func (s *server) pause(ctx context.Context, more bool, changed <-chan struct{}, 
 
 // after returns the events after a place, and the place after them.
 func (s *server) after(ctx context.Context, f store.EventFilter, at place, limit int) ([]seawall.Event, place, error) {
-	newest, err := s.latest(ctx)
+	newest, err := s.settled(ctx)
 	if err != nil {
 		return nil, at, err
 	}
@@ -139,6 +139,28 @@ func (s *server) after(ctx context.Context, f store.EventFilter, at place, limit
 		at.seq = max(at.seq, l.Items[n-1].Seq)
 	}
 	return l.Items, at, nil
+}
+
+// settled is the sequence of the newest event if no earlier one can appear any
+// more, else 0. On other nodes events may be on their way whose numbers are lower:
+// the store shows a follower none that one of those may still precede.
+func (s *server) settled(ctx context.Context) (int64, error) {
+	newest, err := s.latest(ctx)
+	if err != nil || newest == 0 {
+		return 0, err
+	}
+	before := newest - 1
+	if before == 0 {
+		before = -1 // 0 would be newest first
+	}
+	l, err := s.Store.ListEvents(ctx, store.EventFilter{After: before}, store.Page{Limit: 1})
+	if err != nil {
+		return 0, fmt.Errorf("newest event: %w", err)
+	}
+	if len(l.Items) == 0 {
+		return 0, nil
+	}
+	return newest, nil
 }
 
 // latest is the sequence of the newest event, 0 if there is none.

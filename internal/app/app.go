@@ -232,10 +232,14 @@ func (a *App) watch(run context.Context, fail context.CancelCauseFunc) error {
 func (a *App) Close() error { return a.closers.run(a.Log) }
 
 func (a *App) adminServer() *http.Server {
+	changed := a.accepted.changed
+	if a.shared {
+		changed = nil // other nodes accept too
+	}
 	return &http.Server{
 		Handler: api.New(api.Options{
 			Store: a.store, Gateway: (*gateway)(a), Listen: a.AdminAddr(), Version: a.Version, Node: a.node,
-			Metrics: a.metrics.Handler(), Changed: a.accepted.changed, Stopping: a.stopping,
+			Metrics: a.metrics.Handler(), Changed: changed, Stopping: a.stopping,
 			Log: a.Log, Now: a.Now, Random: a.Random,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,

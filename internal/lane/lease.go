@@ -264,11 +264,6 @@ func (r *Runner) giveBack(ctx context.Context, ls []*lane) {
 	for _, l := range ls {
 		l.drop()
 		delete(r.lanes, l.current().Lane)
-		for k, q := range r.former {
-			if q.lane == l {
-				delete(r.former, k)
-			}
-		}
 	}
 	r.mu.Unlock()
 	r.Store.Tell(store.Signal{})

@@ -182,7 +182,9 @@ func (r *Runner) Announce(l store.Lane, destination string) {
 	r.mu.Unlock()
 	if q != nil {
 		q.signal()
-		return
+		if !q.stopped() {
+			return
+		}
 	}
 	r.Store.Tell(store.Signal{Lane: l, Destination: destination})
 }
@@ -309,6 +311,14 @@ func (r *Runner) retire(k key) {
 	q.halt()
 	delete(r.queues, k)
 	r.former[k] = q
+	go func() {
+		q.wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.former[k] == q {
+			delete(r.former, k)
+		}
+	}()
 }
 
 // stop gives all lanes up and waits for the attempts in flight, at most Drain.
