@@ -91,6 +91,11 @@ faults: ## all of it, at full length: about two hours
 	$(GO) test -count=1 -v -timeout 90m ./test/crash -args -crash.kills=300
 	$(GO) test -count=1 -v -timeout 3h ./test/faults -args -faults.full
 
+# Each patch in test/mutants plants one bug; a named test must catch it.
+.PHONY: mutants
+mutants: ## prove that the tests catch planted bugs; about ten minutes
+	$(GO) run ./test/mutants
+
 .PHONY: bench
 bench: ## throughput and latency beside a bare baseline
 	$(GO) run ./test/bench

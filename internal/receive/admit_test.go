@@ -29,8 +29,9 @@ func TestChunkedBodyBeyondTheBoundIsRefused(t *testing.T) {
 func TestG8_OverloadIsTurnedAway(t *testing.T) {
 	rc, _, c := room(t, &scheme{})
 	rc.requests.Store(int64(c.Limits.Requests))
-	if reason := problem(t, post(rc, "/in/s", "{}", "Id", "1"), 503); reason != "busy" {
-		t.Errorf("reason %q", reason)
+	w := post(rc, "/in/s", "{}", "Id", "1")
+	if reason := problem(t, w, 503); reason != "busy" || w.Header().Get("Retry-After") == "" {
+		t.Errorf("reason %q, Retry-After %q", reason, w.Header().Get("Retry-After"))
 	}
 	rc.requests.Store(0)
 	if w := post(rc, "/in/s", "{}", "Id", "1"); w.Code != 200 {
