@@ -47,6 +47,7 @@ var soakFigures = []figure{
 	{"events", "events", "", 0},
 	{"all", "all MiB", "", 0},
 	{"wal", "WAL MiB/s", "", 1},
+	{"disk", "disk MiB/s", "", 1},
 	{"rss", "RSS MiB", "", 0},
 	{"goroutines", "goroutines", "", 0},
 	{"descriptors", "fds", "", 0},
@@ -149,6 +150,7 @@ func (t *trial) sample(b *bench, rate float64, span time.Duration) (run, error) 
 	}
 	r := run{"others": others(before, after, runtime.NumCPU())}
 	last := t.note(r, res, "")
+	r["disk"] = float64(after.written-before.written) / (1 << 20) / after.at.Sub(before.at).Seconds()
 	r["delivered"] = float64(len(res.Acked)) / last.Sub(res.Began).Seconds()
 	return r, errors.Join(t.sizes(r, wal["wal_bytes"], after.at.Sub(before.at)), t.runtime(r))
 }
