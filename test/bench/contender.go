@@ -47,12 +47,13 @@ type seeded struct {
 	next  int // number of the next event of its backlog
 }
 
-func newBench(o options) (b *bench, err error) {
-	b = &bench{options: o, rate: map[string]float64{}, seeds: map[string]*seeded{}}
+func newBench(o options) (_ *bench, err error) {
+	b := &bench{options: o, rate: map[string]float64{}, seeds: map[string]*seeded{}}
 	if b.dir, err = os.MkdirTemp(o.dir, "seawall-bench-"); err != nil {
 		return nil, err
 	}
 	warnAboutMemory(b.dir)
+	b.disk = diskOf(b.dir)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close(true))

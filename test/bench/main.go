@@ -44,6 +44,7 @@ type options struct {
 	only    []string
 	part    map[string]bool
 	keep    bool
+	disk    string // that the stores are on
 	soak    time.Duration
 }
 

@@ -68,20 +68,6 @@ func (p *postgres) cpu() (sum time.Duration, err error) {
 	return sum, nil
 }
 
-func (p *postgres) written() (sum int64, err error) {
-	for _, pid := range p.Processes() {
-		n, err := written(pid)
-		if gone(err) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum, nil
-}
-
 func gone(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || err != nil && strings.Contains(err.Error(), "no such process")
 }

@@ -134,10 +134,6 @@ func cpu(pid int) (time.Duration, error) {
 	return time.Duration(sum) * tick, nil
 }
 
-// written is how many bytes a process, and its children that ended, had the
-// kernel write to a disk (proc(5), io).
-func written(pid int) (int64, error) { return procNumber(pid, "io", "write_bytes:") }
-
 // peak is the most memory of a process that was ever resident, in bytes.
 func peak(pid int) (int64, error) {
 	kib, err := procNumber(pid, "status", "VmHWM:")

@@ -34,7 +34,7 @@ var figures = []figure{
 	{"calm whole p99", "end-to-end p99, 200/s", "ms", 2},
 	{"cpu", "CPU per event", "µs", 1},
 	{"database cpu", "of it PostgreSQL's", "µs", 1},
-	{"written", "to the disk per event", "B", 0},
+	{"written", "disk writes per event", "B", 0},
 	{"rss", "peak memory of a node", "MiB", 0},
 	{"accepting", "start until accepting", "s", 2},
 	{"delivering", "start until delivering", "s", 2},

@@ -196,7 +196,7 @@ func (t *trial) allOut(o options, r run) error {
 	if _, err := t.stretch(o.conns, 0, o.warm); err != nil {
 		return err
 	}
-	before, err := t.server.reading()
+	before, err := t.server.reading(o.disk)
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (t *trial) allOut(o options, r run) error {
 	if err != nil {
 		return err
 	}
-	after, err := t.server.reading()
+	after, err := t.server.reading(o.disk)
 	if err != nil {
 		return err
 	}

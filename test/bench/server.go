@@ -170,26 +170,6 @@ func (s *server) cpu() (all, database time.Duration, err error) {
 	return all + database, database, err
 }
 
-// written is what went to the disk, the database's part included. It is not
-// known, and 0, where this is not allowed to see what other users' processes do.
-func (s *server) written() (sum int64, err error) {
-	for _, p := range s.nodes {
-		n, err := written(p.pid)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	if s.pg == nil {
-		return sum, nil
-	}
-	n, err := s.pg.written()
-	if errors.Is(err, os.ErrPermission) {
-		return 0, nil
-	}
-	return sum + n, err
-}
-
 // peak is the most that was ever resident of one node, in bytes: the database's
 // memory is its operator's to set.
 func (s *server) peak() (most int64, err error) {

@@ -67,7 +67,6 @@ var flatness = []struct {
 	{"rss", "memory of the gateway", 1.05},
 	{"goroutines", "goroutines", 1.05},
 	{"descriptors", "descriptors", 1.05},
-	{"connections", "connections to the database", 1.05},
 }
 
 // soak loads PostgreSQL steadily and watches what grows.
@@ -132,7 +131,7 @@ func (s *soaked) watch(ctx context.Context, b *bench, t *trial) error {
 func (t *trial) sample(b *bench, rate float64, span time.Duration) (run, error) {
 	t.track.restart(t.next)
 	t.acked = 0
-	before, err := t.server.reading()
+	before, err := t.server.reading(b.disk)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +143,7 @@ func (t *trial) sample(b *bench, rate float64, span time.Duration) (run, error) 
 	if err != nil {
 		return nil, err
 	}
-	after, err := t.server.reading()
+	after, err := t.server.reading(b.disk)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +202,15 @@ func (t *trial) runtime(r run) error {
 	return lines.Err()
 }
 
+// soakLeast is how long a soak must be for what is flat to be told from what has
+// not filled yet.
+const soakLeast = time.Minute
+
 func (s *soaked) judge() {
+	if last := s.Samples[len(s.Samples)-1]; last["at"] < soakLeast.Seconds() {
+		progress("too short to tell what stays flat: at least %s", soakLeast)
+		return
+	}
 	third := len(s.Samples) / 3
 	middle, last := s.Samples[third:2*third], s.Samples[2*third:]
 	for _, f := range flatness {
