@@ -431,9 +431,9 @@ func TestClaimsGoOnFromWhereTheyWereBut(t *testing.T) {
 		}
 		scans("at first", 1)
 		time.Sleep(rescanEvery - time.Second)
-		scans("within a minute", 1)
-		time.Sleep(6 * time.Second)
-		scans("after a minute", 2)
+		scans("soon after", 1)
+		time.Sleep(2 * time.Second)
+		scans("after a while", 2)
 
 		gate := func(g seawall.Gate) {
 			c.mu.Lock()
@@ -451,6 +451,33 @@ func TestClaimsGoOnFromWhereTheyWereBut(t *testing.T) {
 		accepted := r.Reserve([]store.Acceptance{{Event: d.Event, Deliveries: []seawall.Delivery{d.Delivery}}})
 		accepted(nil)
 		scans("nobody knows whether it was accepted", 4)
+		stop()
+	})
+}
+
+// Where much is to be passed over, looking from the oldest on takes its time, and
+// must not take all of it.
+func TestG7_SlowRescansAreRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, systems(1)...)
+		c.slow = make(chan struct{})
+		_, stop := c.start("n1")
+		time.Sleep(time.Second)
+		close(c.slow) // the first one took a second
+		rescans := func() int {
+			synctest.Wait()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.rescans["sys-0"]
+		}
+		time.Sleep(rescanPart*time.Second - 3*time.Second)
+		if n := rescans(); n != 1 {
+			t.Errorf("%d rescans, want 1", n)
+		}
+		time.Sleep(4 * time.Second)
+		if n := rescans(); n != 2 {
+			t.Errorf("%d rescans after its rest, want 2", n)
+		}
 		stop()
 	})
 }

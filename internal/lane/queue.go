@@ -16,8 +16,13 @@ const (
 	// handBytes bounds the bodies that a queue holds in hand.
 	handBytes = 8 << 20
 	// rescanEvery is how often a claim looks from the oldest delivery on,
-	// whatever it may know.
-	rescanEvery = time.Minute
+	// whatever it may know: a node that stood still, or whose clock is behind,
+	// commits what others take for long past. Where that takes long it is done
+	// more rarely, so that it takes no more than a part of the time, but at least
+	// each rescanAtLeast.
+	rescanEvery   = 5 * time.Second
+	rescanAtLeast = 30 * time.Second
+	rescanPart    = 20
 )
 
 // queue drains one destination.
@@ -50,6 +55,7 @@ type queue struct {
 	full    bool                            // the store may hold more that is due
 	rescan  bool                            // the next claim looks from the oldest on
 	scanned time.Time                       // when one did so last
+	rest    time.Duration                   // until one does so again
 }
 
 func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
@@ -181,7 +187,7 @@ func (q *queue) claim() time.Duration {
 	}
 	q.gone = map[seawall.DeliveryID]struct{}{}
 	now := q.r.Now()
-	rescan := q.rescan || now.Sub(q.scanned).Abs() >= rescanEvery
+	rescan := q.rescan || now.Sub(q.scanned).Abs() >= q.rest
 	q.rescan = false
 	q.mu.Unlock()
 	defer q.claimed()
@@ -212,6 +218,7 @@ func (q *queue) scan(rescan bool, now time.Time, err error) {
 		q.rescan = true
 	case rescan:
 		q.scanned = now
+		q.rest = min(max(rescanEvery, rescanPart*q.r.Now().Sub(now)), rescanAtLeast)
 	}
 }
 

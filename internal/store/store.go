@@ -163,7 +163,7 @@ type Queue interface {
 	// A store may go on from where the owner's claim before left off, as far as
 	// nothing can have been committed behind that meanwhile. The owner asks for
 	// a rescan at its first claim, after it let go of a delivery without settling
-	// it, and once a minute.
+	// it, and every few seconds, less often where one takes long.
 	Claim(ctx context.Context, l Lease, c Claim) (due []Claimed, next time.Time, err error)
 
 	// Begin commits, before the first byte is sent, that these deliveries are
