@@ -64,7 +64,7 @@ generate: ## write the generated files again
 
 .PHONY: unit
 unit: ## go test with the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vE '/test/(crash|faults)')
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vE '/test/(crash|faults|nodes)')
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (3s)
@@ -85,11 +85,20 @@ crash: ## kill -9 under load, a few times
 .PHONY: rows
 rows: ## a fraction of each row of the fault matrix
 	$(GO) test -count=1 -v -timeout 15m ./test/faults
+	$(GO) test -count=1 -v -timeout 15m -parallel 3 ./test/nodes
 
 .PHONY: faults
 faults: ## all of it, at full length: about two hours
 	$(GO) test -count=1 -v -timeout 90m ./test/crash -args -crash.kills=300
 	$(GO) test -count=1 -v -timeout 3h ./test/faults -args -faults.full
+	$(GO) test -count=1 -v -timeout 3h -parallel 1 ./test/nodes -args -faults.full
+
+# Three nodes on a PostgreSQL of their own, under load, with a node killed or
+# stopped every few seconds; the last line says what was lost.
+LASTS ?= 60s
+.PHONY: cluster
+cluster: ## watch nodes die, for LASTS (60s)
+	$(GO) run ./test/cluster -for $(LASTS)
 
 # Each patch in test/mutants plants one bug; a named test must catch it.
 .PHONY: mutants

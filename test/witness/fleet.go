@@ -15,10 +15,12 @@ import (
 type Fleet struct {
 	History *History
 	Nodes   []*Gateway
+	Setups  []Setup // of each
 }
 
-// NewFleet makes n gateways in directories of their own below dir.
-func NewFleet(binary, dir string, n int, setup Setup, h *History) (*Fleet, error) {
+// NewFleet makes n gateways in directories of their own below dir. store is the
+// URL by which each reaches the store they share.
+func NewFleet(binary, dir string, n int, store func(node int) string, setup Setup, h *History) (*Fleet, error) {
 	f := &Fleet{History: h}
 	h.Nodes, h.Slots = n, max(1, setup.Queues)*setup.Slots
 	for i := range n {
@@ -26,11 +28,12 @@ func NewFleet(binary, dir string, n int, setup Setup, h *History) (*Fleet, error
 		if err := os.Mkdir(own, 0o700); err != nil {
 			return nil, err
 		}
+		setup.Store = store(i)
 		g, err := NewGateway(binary, own, setup)
 		if err != nil {
 			return nil, err
 		}
-		f.Nodes = append(f.Nodes, g)
+		f.Nodes, f.Setups = append(f.Nodes, g), append(f.Setups, setup)
 	}
 	return f, nil
 }

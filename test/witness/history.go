@@ -118,3 +118,13 @@ func (h *History) Counts() (sent, acked, requests, delivered int) {
 	}
 	return len(h.sent), acked, len(h.received), len(h.delivered)
 }
+
+// Failed counts the requests of senders that were not answered with a 2xx.
+func (h *History) Failed() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.sent {
+		n += s.Tries - s.Acks
+	}
+	return n
+}

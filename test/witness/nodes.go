@@ -160,3 +160,29 @@ func (h *History) Waited(since time.Time) (longest time.Duration) {
 	}
 	return longest
 }
+
+// FirstSince is when each queue's first delivery after a time began.
+func (h *History) FirstSince(since time.Time) map[string]time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := map[string]time.Time{}
+	// They are noted as they end, which is soon after they began.
+	for i := len(h.received) - 1; i >= 0 && !h.received[i].Ended.Before(since); i-- {
+		if r := h.received[i]; !r.Began.Before(since) {
+			first[r.Queue] = r.Began
+		}
+	}
+	return first
+}
+
+// AckedSince counts the events first acknowledged after a time.
+func (h *History) AckedSince(since time.Time) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.sent {
+		if s.Acks > 0 && s.Acked.After(since) {
+			n++
+		}
+	}
+	return n
+}

@@ -151,10 +151,11 @@ func (g *Gateway) Logged(text string) int {
 	return bytes.Count(all, []byte(text))
 }
 
-// Build builds the gateway from this tree into dir.
-func Build(dir string) (binary string, err error) {
+// Build builds the gateway from this tree into dir, with more flags for go build.
+func Build(dir string, flags ...string) (binary string, err error) {
 	binary = filepath.Join(dir, "seawall")
-	build := exec.Command("go", "build", "-o", binary, "github.com/seawall-dev/seawall/cmd/seawall")
+	args := append(append([]string{"build", "-o", binary}, flags...), "github.com/seawall-dev/seawall/cmd/seawall")
+	build := exec.Command("go", args...)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the gateway: %w: %s", err, out)
 	}
