@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seawall-dev/seawall/test/pgcluster"
 )
 
 const (
@@ -18,11 +20,12 @@ const (
 // example is one configuration of examples/, with what a sender sends and what
 // must come of it.
 type example struct {
-	env   []string
-	files map[string]string
-	posts []post
-	want  []string // "METHOD PATH signed|plain BODY", in any order
-	check func(t *testing.T, r request)
+	postgres bool // on a database of its own
+	env      []string
+	files    map[string]string
+	posts    []post
+	want     []string // "METHOD PATH signed|plain BODY", in any order
+	check    func(t *testing.T, r request)
 }
 
 type post struct {
@@ -67,6 +70,15 @@ var examples = map[string]example{
 			pushed("1", "refs/heads/main", 2), pushed("2", "refs/heads/next", 1), pushed("3", "refs/heads/main", 0),
 		},
 		want: []string{`POST /chat plain {"text":"octocat pushed 2 commit(s) to acme/shop"}`},
+	},
+	"postgres": {
+		postgres: true,
+		env:      []string{"GITHUB_SECRET=" + inSecret, "ORDERS_SECRET=" + outSecret},
+		posts: []post{
+			{"github", github(inSecret, "push", "1", `{"ref":"refs/heads/main"}`), `{"ref":"refs/heads/main"}`},
+			{"github", github(inSecret, "push", "2", `{"ref":"refs/heads/next"}`), `{"ref":"refs/heads/next"}`},
+		},
+		want: []string{`POST /hooks signed {"ref":"refs/heads/main"}`, `POST /hooks signed {"ref":"refs/heads/next"}`},
 	},
 	"cutover": {
 		env:   []string{"STRIPE_WEBHOOK_SECRET=" + inSecret},
@@ -128,7 +140,11 @@ func TestExamples(t *testing.T) {
 
 func runExample(t *testing.T, text string, ex example) {
 	d := newDestination(t, nil)
-	g := newGateway(t, strings.ReplaceAll(text, "http://127.0.0.1:9000", d.URL), ex.env...)
+	env := ex.env
+	if ex.postgres {
+		env = append(slices.Clone(env), "SEAWALL_STORE="+pgcluster.Shared(t))
+	}
+	g := newGateway(t, strings.ReplaceAll(text, "http://127.0.0.1:9000", d.URL), env...)
 	for name, secret := range ex.files {
 		path := filepath.Join(g.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seawall-dev/seawall/test/pgcluster"
 )
 
 // patience is how long a test waits for what it knows must come.
@@ -45,7 +47,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return pgcluster.Main(m)
 }
 
 // gateway is a running "seawall serve". Its folder and addresses stay the same
