@@ -3,12 +3,16 @@ package postgres
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
+
+// idSlack is how far the time in an event's id may be from when it was received.
+const idSlack = time.Minute
 
 const deliveryWidth = int64(stretch) << 15
 
@@ -100,6 +104,13 @@ func selectDeliveries[T any](ctx context.Context, s *Store, l *listing[T], f sto
 	}
 	w.glob("e.type", f.Type)
 	w.times("e.received", f.Since, f.Until)
+	// The id of the event tells nearly as much, before the event is looked up.
+	if !f.Since.IsZero() {
+		w.and("d.event >= ?", [16]byte(firstID(f.Since.Add(-idSlack))))
+	}
+	if !f.Until.IsZero() {
+		w.and("d.event < ?", [16]byte(firstID(f.Until.Add(idSlack))))
+	}
 	if f.State != nil && *f.State == seawall.Dead {
 		if l.width = 0; len(w.args) > 0 {
 			l.width = picked << 15

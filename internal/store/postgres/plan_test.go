@@ -168,12 +168,13 @@ func (p prepared) pages(t *testing.T, c *pgxpool.Conn) (n int, how string) {
 		t.Fatal(err)
 	}
 	how = p.sql + "\n" + strings.Join(lines, "\n")
-	for _, of := range []string{"hit=", "read="} { // the first line that has it is of the whole
-		if _, after, ok := strings.Cut(how, of); ok {
-			digits, _, _ := strings.Cut(strings.ReplaceAll(after, "\n", " "), " ")
+	_, of, _ := strings.Cut(how, "Buffers: ") // the first line with them is of the whole
+	of, _, _ = strings.Cut(of, "\n")
+	for _, field := range strings.Fields(of) {
+		if _, digits, ok := strings.Cut(field, "="); ok && !strings.HasPrefix(field, "dirtied") && !strings.HasPrefix(field, "written") {
 			m, err := strconv.Atoi(digits)
 			if err != nil {
-				t.Fatalf("%q in:\n%s", digits, how)
+				t.Fatalf("%q in:\n%s", of, how)
 			}
 			n += m
 		}
