@@ -136,6 +136,7 @@ const (
 	atKeys = iota
 	atEvents
 	atDeliveries
+	atReceived
 )
 
 var (
@@ -145,10 +146,12 @@ var (
 			oidText, oidText, oidText, oidBytes, oidBytes, oidBytes, oidBytes},
 		atDeliveries: {oidInt4, oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidInt4, oidInt8, oidInt2, oidInt4, oidInt4,
 			oidTime, oidTime, oidText, oidText, oidBytes},
+		atReceived: {oidTime},
 	}
-	firstOf = [...]int{atKeys: 0, atEvents: 5, atDeliveries: 22}
+	firstOf = [...]int{atKeys: 0, atEvents: 5, atDeliveries: 22, atReceived: 38}
 
-	// Keys that are new, or whose horizon has passed, give their events a
+	// Keys that are new, or whose horizon had passed when the first of the batch
+	// was received, give their events a
 	// sequence number, in their order; the others get 0 and nothing else of
 	// them is written. The numbers pass from one part of the statement to the
 	// next as an array, which costs no join.
@@ -156,7 +159,7 @@ var (
 	INSERT INTO dedupe AS d (source, key, event, body, expires)
 	SELECT unnest($1::int4[]), unnest($2::bytea[]), unnest($3::uuid[]), unnest($4::bytea[]), unnest($5::timestamptz[])
 	ON CONFLICT (source, key) DO UPDATE SET event = excluded.event, body = excluded.body, expires = excluded.expires
-	WHERE d.expires <= (SELECT r.received FROM unnest($7::uuid[], $9::timestamptz[]) r(id, received) WHERE r.id = excluded.event LIMIT 1)
+	WHERE d.expires <= ($39::timestamptz[])[1]
 	RETURNING event
 ), s AS MATERIALIZED (
 	SELECT ARRAY(SELECT CASE WHEN x.flags & 2 <> 0 OR x.id IN (SELECT event FROM k) THEN nextval('event_seq') ELSE 0 END
@@ -265,7 +268,7 @@ func (w *accepter) write(ctx context.Context, calls []*acceptCall, errs []error)
 	if len(repeats) == 0 {
 		return nil
 	}
-	if err := w.transaction(ctx, func(q querier) error { return w.s.repeated(ctx, q, repeats) }); err != nil {
+	if err := w.transaction(ctx, func(q querier) error { return w.repeated(ctx, q, repeats) }); err != nil {
 		for _, a := range repeats {
 			errs[a.call] = judge(err)
 		}
@@ -327,6 +330,13 @@ func (s *session) fill(as []*acceptance) *statement {
 	st := qAccept
 	cs := &s.columns
 	cs.reset(len(st.types))
+	received := as[0].Event.ReceivedAt
+	for _, a := range as {
+		if a.Event.ReceivedAt.Before(received) {
+			received = a.Event.ReceivedAt
+		}
+	}
+	cs.row(firstOf[atReceived]).time(received)
 	for _, a := range s.sorted(as) {
 		cs.row(firstOf[atKeys]).int4(a.source).blob(a.key).uuid(a.Event.ID).blob(a.BodyHash[:]).time(a.Expires)
 	}

@@ -54,11 +54,13 @@ type Store struct {
 	closeOnce sync.Once
 }
 
-// How many connections a node uses: two write what is accepted, two what was
-// tried, the others read and do all that is rare.
+// How many connections a node uses: one writes what is accepted, one what was
+// tried, the others read and do all that is rare. A second writer of each kind
+// does not raise what a node can do, but halves the batches, and what a batch
+// costs by itself is as much as ten events.
 const (
-	acceptWriters = 2
-	settleWriters = 2
+	acceptWriters = 1
+	settleWriters = 1
 	otherConns    = 8
 )
 
@@ -144,6 +146,7 @@ func configure(c *pgxpool.Config, o Options) {
 	}
 	c.MaxConns = acceptWriters + settleWriters + otherConns
 	c.MinIdleConns = 1
+	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > idle }
 	c.MaxConnIdleTime = 5 * time.Minute
 	c.HealthCheckPeriod = 15 * time.Second
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,7 +29,7 @@ type repetition struct {
 }
 
 const (
-	qHolders = `SELECT k.i, d.event, d.body FROM unnest($1::int4[], $2::bytea[]) WITH ORDINALITY k(source, key, i)
+	qHolders = `SELECT k.i, d.event, d.body, d.expires FROM unnest($1::int4[], $2::bytea[]) WITH ORDINALITY k(source, key, i)
 		JOIN dedupe d ON d.source = k.source AND d.key = k.key`
 	qRepeat = `INSERT INTO repeat (event, duplicates, conflicts) VALUES ($1, $2, $3)
 		ON CONFLICT (event) DO UPDATE SET duplicates = repeat.duplicates + $2, conflicts = repeat.conflicts + $3
@@ -39,11 +40,17 @@ const (
 
 var errKeyGone = seawall.Errorf(seawall.ErrUnavailable, "store: the event that was repeated is past its horizon this moment")
 
-// repeated counts arrivals of events that are known, and keeps the first ones.
-func (s *Store) repeated(ctx context.Context, q querier, as []*acceptance) error {
-	rs, err := s.repetitions(ctx, q, as)
+// repeated counts arrivals of events that are known, and keeps the first ones,
+// within a transaction.
+func (s *session) repeated(ctx context.Context, q querier, as []*acceptance) error {
+	rs, expired, err := repetitions(ctx, q, as)
 	if err != nil {
 		return err
+	}
+	for _, a := range expired {
+		if err := s.takeOver(ctx, q, a); err != nil {
+			return err
+		}
 	}
 	for _, r := range rs {
 		var duplicates, conflicts int
@@ -52,7 +59,7 @@ func (s *Store) repeated(ctx context.Context, q querier, as []*acceptance) error
 		}
 		kept := append(first(r.duplicates, duplicates), first(r.conflicts, conflicts)...)
 		for _, a := range kept {
-			if err := s.addRepeat(ctx, q, a); err != nil {
+			if err := addRepeat(ctx, q, a); err != nil {
 				return err
 			}
 		}
@@ -68,23 +75,28 @@ func first(added []*acceptance, now int) []*acceptance {
 
 // repetitions finds the events that were repeated, in the order of their ids, so
 // that two batches do not wait for each other in a circle.
-func (s *Store) repetitions(ctx context.Context, q querier, as []*acceptance) ([]*repetition, error) {
+func repetitions(ctx context.Context, q querier, as []*acceptance) (rs []*repetition, expired []*acceptance, err error) {
 	sources, keys := make([]int32, len(as)), make([][]byte, len(as))
 	for i, a := range as {
 		sources[i], keys[i] = a.source, a.key
 	}
 	rows, err := q.Query(ctx, qHolders, sources, keys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	of := map[[16]byte]*repetition{}
 	var again []*acceptance
 	var i, found int64
 	var event [16]byte
 	var body []byte
-	_, err = pgx.ForEachRow(rows, []any{&i, &event, &body}, func() error {
+	var expires time.Time
+	_, err = pgx.ForEachRow(rows, []any{&i, &event, &body, &expires}, func() error {
 		found++
 		a := as[i-1]
+		if !expires.After(a.Event.ReceivedAt) {
+			expired = append(expired, a)
+			return nil
+		}
 		a.out.Event = event
 		if a.Event.ID == a.out.Event {
 			again = append(again, a)
@@ -103,20 +115,19 @@ func (s *Store) repetitions(ctx context.Context, q querier, as []*acceptance) ([
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if int(found) < len(as) {
-		return nil, errKeyGone
+		return nil, nil, errKeyGone
 	}
 	// The same event once more: its caller never heard that it was committed.
 	for _, a := range again {
 		at, err := find(ctx, q, a.Event.ID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		a.Event.Seq, a.out.Verdict = at.seq, seawall.New
 	}
-	rs := make([]*repetition, 0, len(of))
 	for _, r := range of {
 		rs = append(rs, r)
 	}
@@ -128,11 +139,21 @@ func (s *Store) repetitions(ctx context.Context, q querier, as []*acceptance) ([
 		slices.SortStableFunc(r.duplicates, byTime)
 		slices.SortStableFunc(r.conflicts, byTime)
 	}
-	return rs, nil
+	return rs, expired, nil
+}
+
+// takeOver accepts an event whose key's horizon has passed, though not yet when
+// the first event of its batch was received.
+func (s *session) takeOver(ctx context.Context, q querier, a *acceptance) error {
+	repeats, err := s.accept(ctx, []*acceptance{a}, s.exec)
+	if err != nil || len(repeats) == 0 {
+		return err
+	}
+	return s.repeated(ctx, q, repeats) // another of the batch took it first
 }
 
 // addRepeat keeps an arrival of an event that is known.
-func (s *Store) addRepeat(ctx context.Context, q querier, a *acceptance) error {
+func addRepeat(ctx context.Context, q querier, a *acceptance) error {
 	e := a.Event
 	var body []byte
 	if a.out.Verdict == seawall.Conflict {

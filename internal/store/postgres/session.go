@@ -30,7 +30,7 @@ type session struct {
 // idle is how long a connection may have been unused before it is tried: one
 // that a restart or a firewall closed would take a statement and not say
 // whether it was carried out.
-const idle = time.Second
+const idle = 100 * time.Millisecond
 
 // connect makes sure of the connection.
 func (s *session) connect(ctx context.Context) error {

@@ -237,7 +237,7 @@ func (w *settler) round(ctx context.Context, q querier, ss []*settlement) error 
 	if err != nil || len(repeats) == 0 {
 		return err
 	}
-	return w.s.repeated(ctx, q, repeats)
+	return w.repeated(ctx, q, repeats)
 }
 
 const (

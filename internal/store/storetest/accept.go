@@ -27,6 +27,8 @@ var acceptTests = []test{
 	{"TestG3_ARepeatInsideOneBatch", testRepeatInBatch},
 	{"TestG3_AKeylessEventIsNeverADuplicate", testKeyless},
 	{"TestG3_PastTheHorizonItIsNew", testHorizon},
+	{"TestG3_AnExpiredKeyBesideAnOlderEvent", testHorizonInBatch},
+	{"TestG2_AnyTextIsAccepted", testAnyText},
 	{"TestG5_SequenceFollowsCommits", testSequence},
 	{"TestG8_ACanceledCallWritesNothing", testCanceledCall},
 }
@@ -265,6 +267,54 @@ func testHorizon(t *testing.T, s *suite) {
 	s.Clock.Advance(time.Second)
 	second := s.accept(t, "1")
 	s.again(t, s.event("shop", "1", `{"id":"1"}`), seawall.Duplicate, second.ID)
+}
+
+// testHorizonInBatch accepts a repeat past the horizon together with an event that
+// was received when the horizon had not passed.
+func testHorizonInBatch(t *testing.T, s *suite) {
+	s.accept(t, "1")
+	older := s.acceptance(s.event("shop", "older", "x"))
+	s.Clock.Advance(horizon)
+	batch := []store.Acceptance{older, s.acceptance(s.event("shop", "1", "x"), "orders"), s.acceptance(s.event("shop", "1", "x"))}
+	out, err := s.Store.Accept(t.Context(), batch)
+	must(t, err)
+	want := []store.Accepted{{Verdict: seawall.New, Event: older.Event.ID}, {Verdict: seawall.New, Event: batch[1].Event.ID},
+		{Verdict: seawall.Duplicate, Event: batch[1].Event.ID}}
+	if !reflect.DeepEqual(out, want) {
+		t.Errorf("got %v, want %v", out, want)
+	}
+	if batch[1].Event.Seq == 0 {
+		t.Error("it has no sequence number")
+	}
+	s.delivery(t, batch[1].Event.ID.Delivery(1), seawall.Pending)
+}
+
+// testAnyText accepts what no text column would take: an event is not refused for
+// what its sender made of a name.
+func testAnyText(t *testing.T, s *suite) {
+	id := "a\x00b\xffc"
+	e := s.event("shop", id, "\x00")
+	e.Type, e.Entity, e.Version, e.Proof, e.Remote = id, id, id, id, id
+	e.Headers = http.Header{"X-Odd": {id}}
+	a := s.acceptance(e, "orders")
+	a.Deliveries[0].Entity, a.Deliveries[0].Reason, a.Deliveries[0].Rank = id, id, []byte(id)
+	_, err := s.Store.Accept(t.Context(), []store.Acceptance{a})
+	must(t, err)
+	s.again(t, s.event("shop", id, "\x00"), seawall.Duplicate, e.ID)
+	s.again(t, s.event("shop", id, "other"), seawall.Conflict, e.ID)
+	got, err := s.Store.Event(t.Context(), e.ID)
+	must(t, err)
+	if got.SourceID != id || string(got.Body) != "\x00" || got.Headers.Get("X-Odd") != id {
+		t.Errorf("got %+v", got)
+	}
+	l := s.lease(t, "n1", "orders")
+	due := s.claim(t, l, 1)
+	if len(due) != 1 || string(due[0].Delivery.Rank) != id {
+		t.Fatalf("claimed %+v", due)
+	}
+	in := s.ended(l, due[0].Delivery, seawall.Dead)
+	in.Reason, in.Attempt.Error = id, id
+	s.settle(t, in, store.Done)
 }
 
 func testSequence(t *testing.T, s *suite) {
