@@ -119,6 +119,9 @@ type acceptCall struct{ as []acceptance }
 
 func (s *Store) Accept(ctx context.Context, batch []store.Acceptance) ([]store.Accepted, error) {
 	out := make([]store.Accepted, len(batch))
+	if len(batch) == 0 {
+		return out, ctx.Err()
+	}
 	within, cancel := context.WithTimeout(ctx, flushFor)
 	as, size, err := s.prepare(within, batch, out)
 	cancel()
@@ -277,50 +280,52 @@ func (w *accepter) write(ctx context.Context, calls []*acceptCall, errs []error)
 }
 
 // accept runs the statement for events, gives them their numbers, and returns
-// those that are not new.
+// those that are not new, in their order.
 func (s *session) accept(ctx context.Context, as []*acceptance, run func(context.Context, *statement) ([][]byte, error)) (repeats []*acceptance, err error) {
-	fresh, repeats := collapse(as)
-	if len(fresh) > 0 {
-		row, err := run(ctx, s.fill(fresh))
-		if err != nil {
-			return nil, err
-		}
-		seqs, err := parseInts(nil, row[0])
-		if err != nil || len(seqs) != len(fresh) {
-			return nil, errors.Join(err, errRows)
-		}
-		for i, a := range fresh {
-			if seqs[i] == 0 {
-				repeats = append(repeats, a)
-				continue
-			}
+	distinct := collapse(as)
+	row, err := run(ctx, s.fill(distinct))
+	if err != nil {
+		return nil, err
+	}
+	seqs, err := parseInts(nil, row[0])
+	if err != nil || len(seqs) != len(distinct) {
+		return nil, errors.Join(err, errRows)
+	}
+	fresh := make(map[*acceptance]bool, len(distinct))
+	for i, a := range distinct {
+		if seqs[i] != 0 {
+			fresh[a] = true
 			a.Event.Seq = seqs[i]
 			*a.out = store.Accepted{Verdict: seawall.New, Event: a.Event.ID}
+		}
+	}
+	if len(fresh) == len(as) {
+		return nil, nil
+	}
+	for _, a := range as {
+		if !fresh[a] {
+			repeats = append(repeats, a)
 		}
 	}
 	return repeats, nil
 }
 
-// collapse sorts out what repeats another of the same batch: the first stands.
-func collapse(as []*acceptance) (fresh, repeats []*acceptance) {
+// collapse leaves out what repeats another of the same batch: the first stands.
+func collapse(as []*acceptance) []*acceptance {
 	type key struct {
 		source int32
 		key    string
 	}
-	seen := make(map[key]struct{}, len(as))
-	fresh = make([]*acceptance, 0, len(as))
+	seen := make(map[key]bool, len(as))
+	distinct := make([]*acceptance, 0, len(as))
 	for _, a := range as {
-		if a.key != nil {
-			k := key{a.source, string(a.key)}
-			if _, ok := seen[k]; ok {
-				repeats = append(repeats, a)
-				continue
-			}
-			seen[k] = struct{}{}
+		k := key{a.source, string(a.key)}
+		if a.key == nil || !seen[k] {
+			distinct = append(distinct, a)
 		}
-		fresh = append(fresh, a)
+		seen[k] = true
 	}
-	return fresh, repeats
+	return distinct
 }
 
 // fill makes the columns of the events and returns the statement for them. Keys

@@ -47,7 +47,7 @@ func judgeServer(e *pgconn.PgError) error {
 	case e.Code == "53100":
 		return say(seawall.ErrUnavailable, "free space where PostgreSQL keeps its data, or shorten the retention")
 	case e.Code == "53300":
-		return say(seawall.ErrUnavailable, "raise max_connections, or run fewer nodes: each needs up to 13")
+		return say(seawall.ErrUnavailable, "raise max_connections, or run fewer nodes: each needs up to 11")
 	// Connection, resources, intervention, system, rollback, read-only: all pass.
 	case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57"),
 		strings.HasPrefix(e.Code, "58"), strings.HasPrefix(e.Code, "40"), strings.HasPrefix(e.Code, "XX"),

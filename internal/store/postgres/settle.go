@@ -33,6 +33,9 @@ func (c *settleCall) careful() bool {
 
 func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error) {
 	out := make([]store.Settled, len(ss))
+	if len(ss) == 0 {
+		return out, ctx.Err()
+	}
 	within, cancel := context.WithTimeout(ctx, flushFor)
 	in, size, err := s.prepareSettlements(within, ss, out)
 	cancel()
