@@ -18,7 +18,7 @@ type postgres struct {
 	made int
 }
 
-// settings are what docs/postgres.md recommends for a machine of this size.
+// settings are what docs/scale.md recommends for a machine of this size.
 // pg_stat_statements is loaded and counts nothing until a database says so.
 var settings = map[string]string{
 	"shared_buffers":              "1GB",
