@@ -58,7 +58,7 @@ func TestG10_RollingUpgradeAndBack(t *testing.T) {
 		t.Errorf("%d deliveries repeated", n)
 	}
 	for status, n := range s.answers.of {
-		if status/100 != 2 {
+		if status != 0 && status/100 != 2 { // a node that is down takes no connections
 			t.Errorf("%d requests answered %d", n, status)
 		}
 	}
