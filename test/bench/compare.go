@@ -12,7 +12,7 @@ import (
 // compare measures all contenders in turn, so that whatever else the machine
 // does falls on all of them.
 func compare(ctx context.Context, o options) (rep *report, err error) {
-	b, err := newBench(o)
+	b, err := newBench(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ type bench struct {
 	dir   string
 	pg    *postgres
 	hole  *hole
+	ctx   context.Context    // of the whole run: ends at SIGINT
 	rate  map[string]float64 // fixed rate by engine: half of what it delivers all out
 	seeds map[string]*seeded // stores with a backlog, by engine
 }
@@ -47,8 +48,8 @@ type seeded struct {
 	next  int // number of the next event of its backlog
 }
 
-func newBench(o options) (_ *bench, err error) {
-	b := &bench{options: o, rate: map[string]float64{}, seeds: map[string]*seeded{}}
+func newBench(ctx context.Context, o options) (_ *bench, err error) {
+	b := &bench{options: o, ctx: ctx, rate: map[string]float64{}, seeds: map[string]*seeded{}}
 	if b.dir, err = os.MkdirTemp(o.dir, "seawall-bench-"); err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (b *bench) seed(engine string) error {
 }
 
 func (b *bench) withSeeder(s *seeded, f func(ctx context.Context, sd *seeder) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Minute)
 	defer cancel()
 	st, err := openStore(ctx, s.store)
 	if err != nil {

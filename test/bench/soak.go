@@ -72,7 +72,7 @@ var flatness = []struct {
 // soak loads PostgreSQL steadily and watches what grows.
 func soak(ctx context.Context, o options) (s *soaked, err error) {
 	o.only, o.pending = []string{"postgres"}, 1000
-	b, err := newBench(o)
+	b, err := newBench(ctx, o)
 	if err != nil {
 		return nil, err
 	}
