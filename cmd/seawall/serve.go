@@ -104,9 +104,14 @@ func boundMemory(limit int64, env func(string) string) {
 		}
 	}
 	if env("GOMEMLIMIT") == "" && limit > 0 {
-		debug.SetMemoryLimit(limit)
+		debug.SetMemoryLimit(max(limit-limit/8-outside, limit/2))
 	}
 }
+
+// outside is memory of the process that Go does not count: the program's own
+// text, and what SQLite takes beyond its pages, for which there is an eighth of
+// the limit (internal/app).
+const outside = 32 << 20
 
 // ballast is never touched, and so takes no memory. It counts as alive, though,
 // and so has a heap that is nearly empty collected at some 120 MB rather than 60:

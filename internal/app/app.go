@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seawall-dev/seawall/internal/api"
@@ -44,8 +43,8 @@ type Options struct {
 	Drain  time.Duration    // how long a stop waits for attempts in flight; default 30 s
 }
 
-// maxConnections bounds the connections that senders may hold open.
-const maxConnections = 4096
+// cacheShare is the part of the memory limit that the store may keep pages in.
+const cacheShare = 8
 
 // failedDrain is how long requests are waited for once the store has failed:
 // none of them can be accepted any more.
@@ -101,7 +100,7 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}()
 
-	if a.store, err = engine.Open(ctx, o.Config.Node.Store, engine.Options{Serve: true, Now: o.Now, Log: o.Log}); err != nil {
+	if a.store, err = engine.Open(ctx, o.Config.Node.Store, engine.Options{Serve: true, Cache: o.Config.Limits.Memory / cacheShare, Now: o.Now, Log: o.Log}); err != nil {
 		return nil, err
 	}
 	a.closers.add("store", a.store.Close)
@@ -179,9 +178,10 @@ func (a *App) Run(ctx context.Context) (err error) {
 	notes, stopNotes := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopNotes()
 
-	public, admin := receive.Server(a.receive, a.Log), a.adminServer()
+	door := receive.NewDoor(a.public, a.Config.Limits.Memory)
+	public, admin := receive.Server(a.receive, door, a.Log), a.adminServer()
 	var servers, workers, notary errgroup.Group
-	servers.Go(func() error { return serve(public, netutil.LimitListener(a.public, maxConnections), fail) })
+	servers.Go(func() error { return serve(public, door, fail) })
 	servers.Go(func() error { return serve(admin, a.admin, fail) })
 	workers.Go(func() error { return a.lanes.Run(run) })
 	workers.Go(func() error { return a.listenTo(run) })

@@ -36,6 +36,7 @@ type Store interface {
 type Options struct {
 	Serve bool             // to serve from it, not to look into it beside the gateway
 	Now   func() time.Time // default time.Now; PostgreSQL has its own
+	Cache int64            // bytes of pages that SQLite may keep in memory; 0: as it likes
 	Log   *slog.Logger     // default: nothing is logged
 }
 
@@ -73,7 +74,7 @@ func open(ctx context.Context, addr config.Store, o Options) (Store, error) {
 		}
 		return onPostgres{s}, nil
 	}
-	s, err := sqlite.Open(ctx, addr.Path(), sqlite.Options{Exclusive: o.Serve, Now: o.Now, Log: o.Log})
+	s, err := sqlite.Open(ctx, addr.Path(), sqlite.Options{Exclusive: o.Serve, Cache: o.Cache, Now: o.Now, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}

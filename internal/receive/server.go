@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// Server bounds what a connection may cost. It serves h on the public listener.
-func Server(h http.Handler, log *slog.Logger) *http.Server {
+// Server bounds what a connection may cost. It serves h on the public listener,
+// behind d.
+func Server(h http.Handler, d *Door, log *slog.Logger) *http.Server {
 	return &http.Server{
+		ConnState:         d.Watch,
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,

@@ -29,7 +29,7 @@ import (
 func TestG8_OverloadIsAnsweredAndBounded(t *testing.T) {
 	for _, c := range []struct {
 		mib, senders int
-	}{{512, 3000}} {
+	}{{512, 3000}, {96, 1500}} {
 		t.Run(fmt.Sprintf("%d MiB", c.mib), func(t *testing.T) {
 			span := time.Duration(times(8, 300)) * time.Second
 			overload(t, int64(c.mib)<<20, c.senders, span, times(40_000, 400_000))
@@ -146,7 +146,8 @@ func overload(t *testing.T, memory int64, senders int, span time.Duration, most 
 		t.Error("nobody was refused: no overload")
 	}
 	for status, n := range told.by {
-		if status != 429 && status != 503 {
+		// An answer may be lost to a reset, where a connection is turned away.
+		if status != 429 && status != 503 && !(status == 0 && n <= (told.by[503]+told.ok)/100) {
 			t.Errorf("%d answers %d", n, status)
 		}
 	}

@@ -98,6 +98,11 @@ const (
 		PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;`
 )
 
+// cache bounds the pages that the connection keeps in memory.
+func (c *conn) cache(bytes int64) error {
+	return c.exec(fmt.Sprintf("PRAGMA cache_size = -%d", bytes>>10))
+}
+
 // exec runs SQL text without arguments or results.
 func (c *conn) exec(sql string) error {
 	text, err := libc.CString(sql)

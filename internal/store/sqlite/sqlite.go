@@ -10,6 +10,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -26,6 +27,10 @@ import (
 type Options struct {
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: nothing is logged
+
+	// Cache bounds the pages that all connections together keep in memory, in
+	// bytes; 0: 48 MiB. It lies outside what Go counts.
+	Cache int64
 
 	// Exclusive makes this process the one that serves: a second one is
 	// refused with seawall.ErrConflict, and the lanes that a predecessor left
@@ -89,7 +94,11 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if _, err := driver.Fdatasync(true); err != nil {
 		s.log.Debug("fdatasync is not available, using fsync", "error", err)
 	}
-	if err := s.open(ctx, o.Exclusive); err != nil {
+	err := s.open(ctx, o.Exclusive)
+	if err == nil && o.Cache > 0 {
+		err = s.bound(o.Cache)
+	}
+	if err != nil {
 		if s.writer != nil && s.writer.mover != nil {
 			s.writer.mover.closeConns()
 		}
@@ -99,6 +108,24 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	go s.writer.mover.run()
 	go s.writeLoop(s.writer)
 	return s, nil
+}
+
+// bound keeps all connections' pages within bytes: half of them the writer's, a
+// quarter the readers', and the rest those of the two that move the log.
+func (s *Store) bound(bytes int64) error {
+	w, share := s.writer, min(bytes/(4*readers), 8<<20)
+	if err := w.cache(min(bytes/2, 16<<20)); err != nil {
+		return err
+	}
+	for range s.opened {
+		c := <-s.readers
+		err := c.cache(share)
+		s.readers <- c
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(w.mover.c.cache(share), w.mover.keeper.cache(share))
 }
 
 func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
