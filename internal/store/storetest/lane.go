@@ -116,6 +116,9 @@ func testStaleToken(t *testing.T, s *suite) {
 	if _, err := s.Store.Event(t.Context(), in.Outcomes[0].Event.ID); err == nil {
 		t.Error("the stale owner's outcome was kept")
 	}
+	in.Outcomes, in.Seq = nil, e.Seq // as owners settle: nothing is looked up first
+	s.settle(t, in, store.Fenced)
+	s.delivery(t, d.ID, seawall.Pending)
 	audit := s.acquire(t, "n2", store.Lane{System: "audit"})[0] // stands, but for others
 	s.settle(t, s.ended(audit, d, seawall.Delivered), store.Fenced)
 

@@ -114,7 +114,9 @@ func testNodesTakeOver(t *testing.T, s *suite, second store.Store) {
 	}
 	must(t, s.Store.Release(t.Context(), []store.Lease{old}))
 	for _, c := range claimed {
-		s.settle(t, s.ended(old, c.Delivery, seawall.Delivered), store.Fenced)
+		in := s.ended(old, c.Delivery, seawall.Delivered)
+		in.Seq = c.Event.Seq
+		s.settle(t, in, store.Fenced)
 	}
 	due, _, err := second.Claim(t.Context(), ls[0], store.Claim{Destination: "orders", Now: s.Clock.Now(), Rescan: true, Limit: 10})
 	must(t, err)
@@ -136,14 +138,16 @@ func testTakeoverRace(t *testing.T, s *suite, second store.Store) {
 	old := s.acquire(t, "n1", orders)[0]
 	for i := range 25 {
 		e := s.accept(t, fmt.Sprint(i), "orders")
-		d := s.claim(t, old, 1)[0].Delivery
+		claimed := s.claim(t, old, 1)[0]
+		in := s.ended(old, claimed.Delivery, seawall.Delivered)
+		in.Seq = claimed.Event.Seq
 		s.Clock.Advance(ttl)
 		var wg sync.WaitGroup
 		var settled []store.Settled
 		var fresh []store.Lease
 		var settleErr, takeErr error
 		wg.Go(func() {
-			settled, settleErr = s.Store.Settle(t.Context(), []store.Settlement{s.ended(old, d, seawall.Delivered)})
+			settled, settleErr = s.Store.Settle(t.Context(), []store.Settlement{in})
 		})
 		wg.Go(func() { fresh, takeErr = second.Acquire(t.Context(), "n2", []store.Lane{orders}, ttl) })
 		wg.Wait()
