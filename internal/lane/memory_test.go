@@ -36,6 +36,7 @@ type memory struct {
 	broken  error              // what Settle fails with
 	refuse  seawall.DeliveryID // Settle fails for good where this is among them
 	unread  error              // what Claim fails with
+	late    time.Duration      // how long the answer of Acquire takes
 	lost    bool               // leases are not renewed
 	slow    chan struct{}      // not nil: a claim reads its snapshot, and goes on only after this
 }
@@ -48,10 +49,18 @@ func newMemory() *memory {
 	}
 }
 
-func (m *memory) Acquire(_ context.Context, node string, lanes []store.Lane, ttl time.Duration) ([]store.Lease, error) {
+func (m *memory) Acquire(ctx context.Context, node string, lanes []store.Lane, ttl time.Duration) (out []store.Lease, err error) {
+	defer func() {
+		if m.late > 0 { // the answer is; whoever stops waiting does not hear it
+			select {
+			case <-time.After(m.late):
+			case <-ctx.Done():
+				out, err = nil, ctx.Err()
+			}
+		}
+	}()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []store.Lease
 	for _, l := range lanes {
 		lease, held := m.owner[l]
 		if held && lease.Node != node && lease.Until.After(time.Now()) {

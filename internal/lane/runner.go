@@ -246,7 +246,9 @@ func (r *Runner) sync(ctx, work context.Context) time.Duration {
 	if ok {
 		r.hold(work, standing)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	// A stop does not cut off what is being asked of the store: a lease that it
+	// gave, and we never heard of, would keep everyone waiting until it runs out.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
 	w := r.Wanted(ctx)
 	again := leaseRetry

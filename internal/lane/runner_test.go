@@ -168,6 +168,21 @@ func TestG4_TargetThatComesBackWaitsForItsAttempts(t *testing.T) {
 	})
 }
 
+// A lease that the store gave and whose answer nobody waited for would keep the
+// lane from everyone until it runs out.
+func TestG10_StopGivesBackWhatItWasJustGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.late = 2 * time.Second
+		_, stop := start(m, delivered, "a")
+		time.Sleep(time.Second) // the lane is ours, and we have not heard yet
+		stop()
+		if len(m.owner) != 0 {
+			t.Errorf("left behind: %v", m.owner)
+		}
+	})
+}
+
 // A store that never takes the outcomes again, a full disk perhaps, must not
 // keep the process from ending.
 func TestStopEndsThoughNothingCanBeRecorded(t *testing.T) {
