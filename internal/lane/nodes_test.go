@@ -208,7 +208,7 @@ func TestG10_LeavingNodeDrainsWhatIsInFlight(t *testing.T) {
 			}
 		}
 		c.add(busy, 3)
-		time.Sleep(5 * time.Second)
+		time.Sleep(6 * time.Second) // longer than a poll: two are in flight
 		stopped := make(chan struct{})
 		go func() { defer close(stopped); stop1() }()
 		time.Sleep(2 * time.Second)
