@@ -129,7 +129,7 @@ func mutants(dir, only string) (ms []mutant, err error) {
 			}
 		}
 		if m.breaks == "" || m.guarantee == "" || m.test == "" {
-			return nil, fmt.Errorf("%s: it must begin with # breaks:, # guarantee: and # test:", file)
+			return nil, fmt.Errorf("%s begins without one of # breaks, # guarantee and # test", file)
 		}
 		ms = append(ms, m)
 	}
