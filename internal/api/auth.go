@@ -66,7 +66,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 func (s *server) admit(r *http.Request) (principal, *Problem) {
 	known, err := s.tokens.known(r.Context(), s.Now())
 	if err != nil {
-		return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrUnavailable, "tokens cannot be read: %w", err))
+		// Whoever asks is not known yet: he is not told where the store is.
+		s.Log.WarnContext(r.Context(), "tokens not read", "error", err)
+		return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrUnavailable, "tokens cannot be read: the store does not answer"))
 	}
 	if len(known) == 0 {
 		if !s.local {

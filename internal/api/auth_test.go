@@ -210,3 +210,17 @@ func TestTokens_EndWithinASecond(t *testing.T) {
 	b.advance(time.Second)
 	b.refused(401, "GET", "/api/v1/status", "", with(admin))
 }
+
+// Nobody who is not known yet is told why the store cannot say who he is.
+func TestAuth_WhereTheStoreIsIsNotTold(t *testing.T) {
+	b := newBench(t)
+	b.token("me", time.Time{}, "admin")
+	b.must(b.store.Close())
+	p := b.refused(503, "GET", "/api/v1/events", "")
+	if strings.Contains(p.Detail+p.Hint, "closed") {
+		t.Errorf("the problem tells what the store said: %+v", p)
+	}
+	if !strings.Contains(b.log.String(), "closed") {
+		t.Errorf("the log does not: %s", b.log)
+	}
+}

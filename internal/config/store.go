@@ -76,7 +76,8 @@ func (v value) store() Store {
 	case s.Engine() == "postgres":
 		v.database(s)
 	case s.Engine() != "sqlite" || s.Path() == "":
-		if strings.Contains(r.text, "@") { // it may hold a password
+		// It may hold a password, as a URL or as "host=… password=…".
+		if strings.ContainsAny(r.text, "@=") {
 			v.fail(storeHint, "not a store")
 			break
 		}

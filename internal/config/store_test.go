@@ -54,6 +54,7 @@ func TestStorePasswordsAreHidden(t *testing.T) {
 		"postgres://u@h/d?sslmode=disable&password=" + canary,
 		"postgres://u:" + canary + "@h:port/d",
 		"mysql://u:" + canary + "@h/d",
+		"password=" + canary,
 	} {
 		for _, env := range []bool{false, true} {
 			file, opt := "store: "+text, Options{Getenv: vars{}.get}

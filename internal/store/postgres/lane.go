@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,6 +17,17 @@ const margin = 2 * time.Second
 // now is the database's clock, which all nodes share, or a test's.
 const now = "coalesce($1::timestamptz, clock_timestamp())"
 
+// lockLeases locks the leases that still stand, in the order of their lanes:
+// settlements lock several in that order too, and neither then has the other wait
+// in a circle.
+const lockLeases = `SELECT l.id FROM unnest($%d::int4[], $%d::text[], $%d::int8[]) w(id, node, token) JOIN lane l ON l.id = w.id
+	WHERE l.node = w.node AND l.token = w.token AND l.node <> '' ORDER BY l.id FOR NO KEY UPDATE OF l`
+
+var (
+	qRenew   = "UPDATE lane SET until = " + now + " + $2 WHERE id = ANY (ARRAY(" + fmt.Sprintf(lockLeases, 3, 4, 5) + ")) RETURNING id"
+	qRelease = "UPDATE lane SET node = '', until = '-infinity' WHERE id = ANY (ARRAY(" + fmt.Sprintf(lockLeases, 1, 2, 3) + "))"
+)
+
 const (
 	// A node waits for its own settlements; of others it takes what is free.
 	qKeepLanes = "UPDATE lane SET until = " + now + ` + $2 WHERE id = ANY (ARRAY(SELECT id FROM lane
@@ -24,10 +36,6 @@ const (
 		WHERE id = ANY($3) AND node <> $4 AND (node = '' OR until <= ` + now + `) ORDER BY id FOR UPDATE SKIP LOCKED)) RETURNING id, token`
 	qToHeld = `UPDATE delivery SET state = 1, reason = 'unknown'
 		WHERE queue = ANY (ARRAY(SELECT id FROM queue WHERE lane = ANY($1))) AND state = 2`
-	qRenew = "UPDATE lane l SET until = " + now + ` + $2 FROM unnest($3::int4[], $4::text[], $5::int8[]) w(id, node, token)
-		WHERE l.id = w.id AND l.node = w.node AND l.token = w.token AND l.node <> '' RETURNING l.id`
-	qRelease = `UPDATE lane l SET node = '', until = '-infinity' FROM unnest($1::int4[], $2::text[], $3::int8[]) w(id, node, token)
-		WHERE l.id = w.id AND l.node = w.node AND l.token = w.token`
 )
 
 // until is when an owner must stop: counted from before the store was asked, so

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"unsafe"
 
 	"modernc.org/libc"
@@ -90,12 +91,16 @@ var (
 )
 
 func (m *mover) keep() error {
-	err := m.keeper.use(qKeep).exec()
-	if err == nil {
-		m.keeps = true
-		err = m.keeper.use(qLook).exec() // a transaction reads from its first statement on
+	if err := m.keeper.use(qKeep).exec(); err != nil {
+		return err
 	}
-	return err
+	// A transaction reads from its first statement on: without that there is no
+	// snapshot, and nothing may be moved.
+	if err := m.keeper.use(qLook).exec(); err != nil {
+		return errors.Join(err, m.keeper.use(qRelease).exec())
+	}
+	m.keeps = true
+	return nil
 }
 
 // release lets the snapshot go, after which the writer's checkpoint reaches the

@@ -81,6 +81,40 @@ func TestG1_TheMoverNeverMovesTheLastOfTheLog(t *testing.T) {
 	}
 }
 
+// Without a snapshot nothing keeps the mover from the end of the log.
+func TestG1_TheMoverMovesNothingIfItsSnapshotCannotBeTaken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	small(t, path)
+	w, err := openConn(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	m, err := openMover(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.closeConns()
+	exec := func(sql string) {
+		t.Helper()
+		if err := w.exec(sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("ALTER TABLE memo RENAME TO elsewhere")
+	if err := m.pass(false); err == nil {
+		t.Fatal("a snapshot was taken of a table that is not there")
+	}
+	exec("ALTER TABLE elsewhere RENAME TO memo")
+	exec("INSERT INTO action (at, target, detail) VALUES (1, 'x', zeroblob(100000))")
+	if err := m.pass(false); err != nil {
+		t.Fatal(err)
+	}
+	if length, moved := logState(t, w); moved != 0 {
+		t.Errorf("%d of %d pages moved, without a snapshot", moved, length)
+	}
+}
+
 func TestG1_WhileCommitsGoOnOnlyTheWriterMovesTheLogWhole(t *testing.T) {
 	s := openTest(t)
 	probe, err := openConn(s.path, true)
