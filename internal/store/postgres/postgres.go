@@ -144,6 +144,7 @@ func configure(c *pgxpool.Config, o Options) {
 	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > 10*time.Second {
 		c.ConnConfig.ConnectTimeout = 10 * time.Second
 	}
+	c.ConnConfig.OnNotice = noteLocalOnly
 	c.MaxConns = acceptWriters + settleWriters + otherConns
 	c.MinIdleConns = 1
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > idle }

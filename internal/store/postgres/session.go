@@ -97,7 +97,7 @@ func (s *session) exec(ctx context.Context, st *statement) (row [][]byte, err er
 	if len(r.Rows) != 1 {
 		return nil, errRows
 	}
-	return r.Rows[0], nil
+	return r.Rows[0], confirmed(pg)
 }
 
 var (
@@ -111,6 +111,9 @@ func (s *session) transaction(ctx context.Context, f func(querier) error) (err e
 	for again := range 2 {
 		if err = s.connect(ctx); err == nil {
 			err = pgx.BeginFunc(ctx, s.conn.Conn(), func(tx pgx.Tx) error { return f(tx) })
+			if err == nil {
+				err = confirmed(s.conn.Conn().PgConn())
+			}
 			s.used = time.Now()
 		}
 		if err == nil || again > 0 || ctx.Err() != nil || !pgconn.SafeToRetry(err) && !passing(err) {
