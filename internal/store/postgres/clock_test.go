@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"crypto/rand"
 	"testing"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
 	"github.com/seawall-dev/seawall/test/pgcluster"
 )
 
@@ -40,5 +42,41 @@ func TestG4_LeasesGoByTheDatabasesClock(t *testing.T) {
 				t.Errorf("the node that is %s took a lane that the one that is %s holds", other, owner)
 			}
 		}
+	}
+}
+
+// A node whose clock is a month ahead deletes nothing that is not past its
+// retention by the database's.
+func TestG3_RetentionGoesByTheDatabasesClock(t *testing.T) {
+	s, err := Open(t.Context(), pgcluster.Shared(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	now := time.Now()
+	e := &seawall.Event{ID: seawall.NewEventID(now, rand.Reader), Source: "shop", SourceID: "1", ReceivedAt: now, Body: []byte("{}"), Revision: 1}
+	accept := func() seawall.Verdict {
+		t.Helper()
+		out, err := s.Accept(t.Context(), []store.Acceptance{{Event: e, Expires: now.Add(30 * 24 * time.Hour)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out[0].Verdict
+	}
+	accept()
+	ahead := now.Add(40 * 24 * time.Hour)
+	for range 10 {
+		old := ahead.Add(-30 * 24 * time.Hour)
+		if _, _, err = s.Expire(t.Context(), store.Expiry{Now: ahead, Events: old, Dead: old}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Event(t.Context(), e.ID); err != nil {
+		t.Error(err)
+	}
+	again := *e
+	again.ID = seawall.NewEventID(now, rand.Reader)
+	if e = &again; accept() != seawall.Duplicate {
+		t.Error("its key is gone")
 	}
 }

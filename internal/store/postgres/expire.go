@@ -56,6 +56,9 @@ func (s *Store) Expire(ctx context.Context, o store.Expiry) (deleted int, more b
 	if err := s.addDays(ctx); err != nil {
 		return 0, false, err
 	}
+	if o, err = s.notAhead(ctx, o); err != nil {
+		return 0, false, err
+	}
 	if day, ok := s.pastDay(w, o); ok {
 		deleted, went, err := s.giveUp(ctx, w, day, o)
 		if err != nil || went {
@@ -63,6 +66,19 @@ func (s *Store) Expire(ctx context.Context, o store.Expiry) (deleted int, more b
 		}
 	}
 	return s.sweepOn(ctx, w, o)
+}
+
+// notAhead goes by the database's clock if this node's is ahead of it: one that is
+// a month ahead would delete what the others still need, dedupe keys too.
+func (s *Store) notAhead(ctx context.Context, o store.Expiry) (store.Expiry, error) {
+	var theirs time.Time
+	if err := s.pool.QueryRow(ctx, "SELECT "+now, s.clock()).Scan(&theirs); err != nil {
+		return o, judge(err)
+	}
+	if ahead := o.Now.Sub(theirs); ahead > 0 {
+		o.Now, o.Events, o.Dead = o.Now.Add(-ahead), o.Events.Add(-ahead), o.Dead.Add(-ahead)
+	}
+	return o, nil
 }
 
 // pastDay returns the oldest day that is past its retention as a whole.

@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,29 +118,41 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// configure sets what the statements count on. Each of them is meant to be
-// served by one index; a planner that thinks a table small would read all of it,
-// and go on doing so when it has grown.
+// settings are what the statements count on. Each of them is meant to be served
+// by one index; a planner that thinks a table small would read all of it, and go
+// on doing so when it has grown.
+var settings = map[string]string{
+	"enable_seqscan":    "off",
+	"enable_hashjoin":   "off",
+	"enable_mergejoin":  "off",
+	"plan_cache_mode":   "force_generic_plan",
+	"jit":               "off",
+	"statement_timeout": "30s",
+	"lock_timeout":      "10s",
+	// A frozen node's transaction must not hold up the takeover of its lanes.
+	"idle_in_transaction_session_timeout": "10s",
+}
+
 func configure(c *pgxpool.Config, o Options) {
 	if o.Application == "" {
 		o.Application = "seawall"
 	}
-	for k, v := range map[string]string{
-		"application_name":  o.Application,
-		"timezone":          "UTC",
-		"enable_seqscan":    "off",
-		"enable_hashjoin":   "off",
-		"enable_mergejoin":  "off",
-		"plan_cache_mode":   "force_generic_plan",
-		"jit":               "off",
-		"statement_timeout": "30s",
-		"lock_timeout":      "10s",
-		// A frozen node's transaction must not hold up the takeover of its lanes.
-		"idle_in_transaction_session_timeout": "10s",
-	} {
-		if _, set := c.ConnConfig.RuntimeParams[k]; !set || k == "timezone" {
-			c.ConnConfig.RuntimeParams[k] = v
+	given := c.ConnConfig.RuntimeParams
+	if given["application_name"] == "" {
+		given["application_name"] = o.Application
+	}
+	given["timezone"] = "UTC"
+	// A pooler refuses a connection that begins with settings which it does not
+	// know, so they are made after.
+	var set strings.Builder
+	for k, v := range settings {
+		if _, ok := given[k]; !ok {
+			fmt.Fprintf(&set, "SET %s = '%s';", k, v)
 		}
+	}
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.PgConn().Exec(ctx, set.String()).ReadAll()
+		return err
 	}
 	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > 10*time.Second {
 		c.ConnConfig.ConnectTimeout = 10 * time.Second
