@@ -26,7 +26,9 @@ func documented(t *testing.T) (blocks [][]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+	_, roles, _ := strings.Cut(string(page), "\n## Two roles\n")
+	roles, _, _ = strings.Cut(roles, "\n## ")
+	for _, m := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(roles, -1) {
 		var statements []string
 		for _, s := range strings.Split(m[1], ";\n") {
 			if s = strings.TrimSpace(s); s != "" {
@@ -60,7 +62,7 @@ func TestLeastPrivilege(t *testing.T) {
 	}
 	sql := documented(t)
 	if len(sql) != 3 {
-		t.Fatalf("%d blocks of SQL in docs/postgres.md, want 3", len(sql))
+		t.Fatalf("%d blocks of SQL about roles in docs/postgres.md, want 3", len(sql))
 	}
 	run("postgres", "", sql[0])
 	run("seawall", "", sql[1])
