@@ -171,7 +171,8 @@ func gotCmd(ts *testscript.TestScript, neg bool, args []string) {
 	deadline := time.After(patience)
 	for {
 		d.mu.Lock()
-		count, more := len(d.got), d.more
+		got, more := d.got, d.more
+		count := len(got)
 		d.mu.Unlock()
 		if neg && count >= n {
 			ts.Fatalf("%s has got %d requests", args[0], count)
@@ -180,7 +181,7 @@ func gotCmd(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 		if count >= n {
-			fmt.Fprint(ts.Stdout(), d.got[n-1])
+			fmt.Fprint(ts.Stdout(), got[n-1])
 			return
 		}
 		select {

@@ -100,7 +100,7 @@ func (q *queue) commit(batch []*intent) {
 	defer cancel()
 	done, err := q.r.Store.Begin(ctx, q.lane.current(), ids)
 	if err != nil && !q.stopped() {
-		q.r.Log.Warn("intents not committed", "destination", q.key.destination, "error", err)
+		q.r.complain("intents not committed", "destination", q.key.destination, "error", err)
 	}
 	for _, b := range batch {
 		switch {

@@ -199,7 +199,7 @@ func (q *queue) claim() time.Duration {
 	q.take(claimed, grant, err != nil || len(claimed) == room || !next.IsZero() && !next.After(now))
 	if err != nil {
 		if !q.stopped() {
-			q.r.Log.Warn("claim failed", "destination", q.key.destination, "error", err)
+			q.r.complain("claim failed", "destination", q.key.destination, "error", err)
 		}
 		return time.Second
 	}

@@ -101,6 +101,9 @@ type Runner struct {
 
 	workers sync.WaitGroup // of all queues, halted ones too
 
+	saidMu sync.Mutex
+	said   map[string]time.Time // troubles, and when they were last logged
+
 	mu     sync.Mutex
 	lanes  map[store.Lane]*lane
 	queues map[key]*queue
@@ -119,6 +122,7 @@ func New(o Options) *Runner {
 		Options: o,
 		settles: make(chan settling, settleBacklog),
 		changed: make(chan struct{}, 1),
+		said:    map[string]time.Time{},
 		lanes:   map[store.Lane]*lane{},
 		queues:  map[key]*queue{},
 		former:  map[key]*queue{},
@@ -379,6 +383,24 @@ func (r *Runner) record(settled <-chan struct{}, abort context.CancelFunc) {
 // warn logs what the store did not do, unless we are being stopped.
 func (r *Runner) warn(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded {
-		r.Log.Warn(what, "error", err)
+		r.complain(what, "error", err)
+	}
+}
+
+// sayEvery is how often the same trouble is logged: a store that is away fails
+// every queue once a second.
+const sayEvery = 30 * time.Second
+
+// complain logs a trouble, unless the same was logged a short while ago.
+func (r *Runner) complain(what string, args ...any) {
+	r.saidMu.Lock()
+	now, last := time.Now(), r.said[what]
+	again := last.IsZero() || now.Sub(last) >= sayEvery
+	if again {
+		r.said[what] = now
+	}
+	r.saidMu.Unlock()
+	if again {
+		r.Log.Warn(what, args...)
 	}
 }

@@ -1,10 +1,12 @@
 package lane
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -228,6 +230,29 @@ func TestG1_StopWaitsForNothingOnceTheStoreHasFailed(t *testing.T) {
 		<-done
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("stop took %v after the store failed", took)
+		}
+	})
+}
+
+// A store that is away fails every queue once a second, for as long as it lasts.
+func TestG9_TroubleIsLoggedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.unread = errors.New("the store is away")
+		var said bytes.Buffer
+		r := New(Options{Store: node{m, "n1"}, Node: "n1", Log: slog.New(slog.NewTextHandler(&said, nil)), Now: time.Now,
+			Deliver: delivered, Poll: time.Second, Drain: time.Second, Bytes: 1 << 20,
+			Wanted: func(context.Context) Wanted {
+				return Wanted{Targets: []Target{{Name: "a", Lane: store.Lane{System: "a"}}, {Name: "b", Lane: store.Lane{System: "b"}}}}
+			}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		time.Sleep(59 * time.Second)
+		cancel()
+		<-done
+		if n := strings.Count(said.String(), "claim failed"); n != 2 {
+			t.Errorf("said %d times in a minute, want 2:\n%s", n, &said)
 		}
 	})
 }

@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"bytes"
 	"crypto/rand"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +81,24 @@ func TestG3_RetentionGoesByTheDatabasesClock(t *testing.T) {
 	again.ID = seawall.NewEventID(now, rand.Reader)
 	if e = &again; accept() != seawall.Duplicate {
 		t.Error("its key is gone")
+	}
+}
+
+// Clocks that differ are said to, once, and that they agree again.
+func TestG9_ClocksThatDifferAreLoggedOnce(t *testing.T) {
+	var said bytes.Buffer
+	s, err := Open(t.Context(), pgcluster.Shared(t), Options{Log: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for _, off := range []time.Duration{0, time.Hour, time.Hour, 0, -time.Minute} {
+		s.now = func() time.Time { return time.Now().Add(off) }
+		if _, err := s.Beat(t.Context(), store.Node{Name: "n1"}, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if differ, agree := strings.Count(said.String(), "differ"), strings.Count(said.String(), "agree again"); differ != 2 || agree != 1 {
+		t.Errorf("said %d times that they differ, and %d that they agree again:\n%s", differ, agree, &said)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,6 +52,7 @@ type Store struct {
 	cursors    cursors
 	signals    *signals
 
+	clockOff  atomic.Bool // the database's clock is another than ours
 	failed    chan struct{}
 	closeOnce sync.Once
 }
