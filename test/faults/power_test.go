@@ -76,7 +76,8 @@ func (s *scene) load(events, rate int, enough func() bool) {
 }
 
 // beginnings watches how often SQLite's log is begun anew: its header then gets
-// another salt (https://www.sqlite.org/fileformat2.html#walformat).
+// another salt (https://www.sqlite.org/fileformat2.html#walformat). The short logs
+// of a gateway that is just making its store do not count.
 type beginnings struct {
 	path string
 	salt [8]byte
@@ -89,6 +90,9 @@ func (b *beginnings) count() int {
 		return b.n
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() < 2<<20 {
+		return b.n
+	}
 	var now [8]byte
 	if _, err := f.ReadAt(now[:], 16); err == nil && now != b.salt {
 		b.salt = now
