@@ -17,7 +17,7 @@ const (
 	heldLog = 8 << 30 // bytes that a forgotten replication slot may hold back
 
 	// nodeConnections is how many connections a node uses at most.
-	nodeConnections = 13
+	nodeConnections = 11
 
 	clockWarn, clockFail = time.Second, time.Minute
 )
