@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,9 +24,34 @@ func judge(err error) error {
 	case errors.As(err, &pg):
 		return judgeServer(pg)
 	default:
-		return seawall.Errorf(seawall.ErrUnavailable, "store: %w", err).
-			WithHint("is PostgreSQL running, and does the URL of the store name its host and port?")
+		hint := "is PostgreSQL running, and does the URL of the store name its host and port?"
+		if strings.Contains(err.Error(), "server refused TLS connection") {
+			hint = "the server speaks no TLS: turn ssl on there, or say sslmode=disable in the URL where the network is trusted"
+		}
+		return seawall.Errorf(seawall.ErrUnavailable, "store: %w", &plain{err}).WithHint("%s", hint)
 	}
+}
+
+// plain is an error of the driver in one line: it lists each address that it
+// tried, with and without TLS, in a line of its own, and often the same twice.
+type plain struct{ error }
+
+func (e *plain) Unwrap() error { return e.error }
+
+func (e *plain) Error() string {
+	var said []string
+	for line := range strings.SplitSeq(e.error.Error(), "\n") {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(said, line) {
+			said = append(said, line)
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	if first, ok := strings.CutSuffix(said[0], ":"); ok && len(said) > 1 {
+		return first + ": " + strings.Join(said[1:], "; ")
+	}
+	return strings.Join(said, "; ")
 }
 
 // judgeServer judges by SQLSTATE (PostgreSQL, appendix A).
