@@ -25,6 +25,9 @@ type Delivery struct {
 	Round    int       // tries since it was planned or last replayed: what backoff and limits count
 	Since    time.Time // when the round began: what retry.for counts from
 
+	Step     Step // what its next attempt does
+	Diverted bool // it goes to its destination's fallback: Destination is that
+
 	Revision int64 // configuration revision it was planned under
 	Pinned   bool  // shape by Revision rather than by the running configuration
 
@@ -50,6 +53,29 @@ const (
 	Superseded              // a newer version made it pointless
 	Canceled                // a person said no
 )
+
+// Step is what the next attempt of a pending delivery does.
+type Step uint8
+
+const (
+	// Send sends the request.
+	Send Step = iota
+	// Doubt sends nothing: an owner went away while the delivery was Sending, and
+	// who has it next decides what follows from an unknown outcome (G6).
+	Doubt
+	// Check asks the system whether an attempt of unknown outcome took effect.
+	Check
+)
+
+var steps = []string{"send", "doubt", "check"}
+
+func (s Step) String() string               { return name(s, steps...) }
+func (s Step) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+func (s *Step) UnmarshalText(b []byte) (err error) {
+	*s, err = parseName[Step](string(b), "step", steps...)
+	return err
+}
 
 // ReasonUnknown is why a delivery is held of whose last attempt nobody knows
 // whether it took effect, where repeating it would not be safe (G6).
@@ -105,6 +131,9 @@ type Attempt struct {
 	Next     string // what was decided, for example "retry in 12s: HTTP 503"
 	Revision int64  // configuration revision that shaped it
 	Node     string
+
+	Step        Step   // Send, or Check; Doubt for one that an owner was in when it went away
+	Destination string // that it was made to, where that is not the delivery's any more; else ""
 
 	Request  Request
 	Response *Response // nil if there was none

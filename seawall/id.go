@@ -25,6 +25,7 @@ const MaxDeliveries = 1<<15 - 1
 const (
 	eventPrefix    = "evt_"
 	deliveryPrefix = "dlv_"
+	callPrefix     = "call_"
 
 	// Crockford's base 32, lower case, as TypeID uses it: 26 characters, no
 	// letters that are mistaken for digits, selectable by a double click.
@@ -79,6 +80,24 @@ func (id DeliveryID) N() int {
 func (id EventID) Time() time.Time {
 	ms := uint64(binary.BigEndian.Uint16(id[0:2]))<<32 | uint64(binary.BigEndian.Uint32(id[2:6]))
 	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// Call is the id of the call that the event is: the same digits, so that call_…
+// and evt_… belong together at a glance.
+func (id EventID) Call() string { return callPrefix + encode(id) }
+
+// ParseCallID reads the form that [EventID.Call] writes. The error is
+// [ErrInvalid] and says what was expected.
+func ParseCallID(s string) (EventID, error) {
+	raw, err := decode(s, callPrefix)
+	if err != nil {
+		return EventID{}, err
+	}
+	id := EventID(raw)
+	if DeliveryID(id).N() != 0 {
+		return EventID{}, Errorf(ErrInvalid, "%q is not a call id: it ends like a delivery's", s)
+	}
+	return id, nil
 }
 
 func (id EventID) IsZero() bool    { return id == EventID{} }

@@ -120,10 +120,19 @@ type Settlement struct {
 	Attempt  *seawall.Attempt // nil where nothing was tried
 	State    seawall.State
 	Reason   string
-	Due      time.Time    // for Pending
-	Disable  string       // not "": the destination's gate becomes Disabled, for this reason
-	Outcomes []Acceptance // events that this outcome is, accepted in the same transaction
-	At       time.Time    // when it was decided
+	Due      time.Time       // for Pending
+	Step     seawall.Step    // for Pending: what the next attempt does
+	Move     *Place          // for Pending, not nil: the delivery goes on in that queue, as a first try
+	Answer   *seawall.Answer // of a call: kept with its delivery
+	Disable  string          // not "": the destination's gate becomes Disabled, for this reason
+	Outcomes []Acceptance    // events that this outcome is, accepted in the same transaction
+	At       time.Time       // when it was decided
+}
+
+// Place is a queue: of a destination, in a lane.
+type Place struct {
+	Lane
+	Destination string
 }
 
 // Settled is what became of a Settlement.
@@ -305,6 +314,85 @@ type Signals interface {
 	// Listen calls f for each signal of another node until ctx ends, and once
 	// with the zero Signal whenever some may have been missed.
 	Listen(ctx context.Context, f func(Signal)) error
+}
+
+// Answers keeps the responses to calls.
+type Answers interface {
+	// Answers returns those that are there, by delivery. One that was replayed
+	// has its newest.
+	Answers(ctx context.Context, ids []seawall.DeliveryID) (map[seawall.DeliveryID]*seawall.Answer, error)
+}
+
+// SystemState is what all nodes know of an outside system.
+type SystemState struct {
+	System  string
+	Breaker seawall.Breaker
+	Since   time.Time // of Breaker
+	Until   time.Time // open: no probe before; half open: the probe is given up then
+	Node    string    // half open: whose probe it is
+	Opens   int       // times it opened since it was last closed
+	Why     string    // it opened
+	Hold    time.Time // the system asked for nothing before then (Retry-After); zero: it did not
+	Version int64     // grows with every change; 0: never written
+}
+
+// Rate is how often a system may be asked: once each Every on average, Burst at
+// once after a rest.
+type Rate struct {
+	Every time.Duration
+	Burst int
+}
+
+// Share is what a node wants of the requests that a system takes at a time.
+type Share struct {
+	System string
+	Limit  int // over all nodes
+	Want   int // 0: nothing any more
+}
+
+// Systems keeps what the nodes share about outside systems.
+type Systems interface {
+	// SystemStates returns all that was ever written.
+	SystemStates(ctx context.Context) ([]SystemState, error)
+
+	// SetSystem writes next, with the events that this is, if what stands still
+	// has next's Version; done tells whether. It returns what stands then.
+	SetSystem(ctx context.Context, next SystemState, outcomes []Acceptance) (now SystemState, done bool, err error)
+
+	// Take takes up to want permits, which are used up whether they are used or
+	// not. If it gives none, wait is when the next will be there. It goes by the
+	// store's clock, and remembers over restarts.
+	Take(ctx context.Context, system string, r Rate, want int) (permits int, wait time.Duration, err error)
+
+	// Share gives a node, for ttl, its share of what each system takes at a
+	// time: at most what it wants, all nodes' shares together never more than
+	// the limit. A node that has more than its even part while another waits
+	// loses the surplus at its next Share; where there are fewer than nodes that
+	// want some, they take turns.
+	Share(ctx context.Context, node string, wants []Share, ttl time.Duration) ([]int, error)
+}
+
+// Sealed is a secret that the store keeps, encrypted.
+type Sealed struct {
+	Name    string // for example "oauth2/crm"
+	Key     string // id of the key that sealed it
+	Data    []byte
+	At      time.Time
+	Version int64 // grows with every change; 0: not there yet
+}
+
+// Vault keeps secrets that are not in the configuration. It sees them sealed.
+type Vault interface {
+	// Sealed returns one; [seawall.ErrNotFound].
+	Sealed(ctx context.Context, name string) (*Sealed, error)
+	ListSealed(ctx context.Context) ([]Sealed, error)
+
+	// PutSealed writes s if what stands still has its Version, and tells whether.
+	PutSealed(ctx context.Context, s Sealed) (done bool, err error)
+
+	// Hold gives node the sole right to renew a secret for ttl, and tells
+	// whether it has it. Holding it again extends it; ttl 0 gives it back.
+	Hold(ctx context.Context, name, node string, ttl time.Duration) (held bool, err error)
 }
 
 // Actions keeps what people did.
