@@ -81,6 +81,7 @@ func TestG10_NodeThatCannotAdoptGoesOnAndIsNotReady(t *testing.T) {
 	if err := g.Ready(); !strings.Contains(err.Error(), "revision 2") || strings.Contains(err.Error(), "CRM_TOKEN") {
 		t.Errorf("anybody is told: %v", err)
 	}
+	eventually(t, "said in the log", func() bool { return log.count("CRM_TOKEN") > 0 })
 	for range 5 {
 		r.adopt(t.Context())
 	}

@@ -64,7 +64,8 @@ func (p *path) reserve(lanes *lane.Runner) func([]store.Acceptance) func([]store
 const goneFor = 5 * time.Second
 
 // deliver makes one attempt of a delivery and says what comes next.
-func (p *path) deliver(ctx context.Context, c *store.Claimed) store.Settlement {
+func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) store.Settlement {
+	defer pass.Leave()
 	l := p.liveFor(ctx, &c.Delivery)
 	at := p.app.Now()
 	to := l.destinations[c.Delivery.Destination]

@@ -169,11 +169,16 @@ func TestG10_AttemptAtADestinationJustDropped(t *testing.T) {
 	}
 	ev := &seawall.Event{ID: seawall.NewEventID(time.Now(), rand.Reader), Source: "hub", Body: []byte("{}"), ReceivedAt: time.Now()}
 	d := seawall.Delivery{ID: ev.ID.Delivery(1), Route: "hub-shop", Destination: "shop", System: "shop", Revision: 1, Since: time.Now()}
-	if s := r.path.deliver(t.Context(), &store.Claimed{Delivery: d, Event: ev}); s.Attempt == nil && s.State != seawall.Pending {
+	if s := r.path.deliver(t.Context(), &store.Claimed{Delivery: d, Event: ev}, noPass{}); s.Attempt == nil && s.State != seawall.Pending {
 		t.Errorf("state %s without an attempt", s.State)
 	}
 	d.Revision, d.Pinned, d.Destination = 2, false, "never"
-	if s := r.path.deliver(t.Context(), &store.Claimed{Delivery: d, Event: ev}); s.Attempt != nil || s.State != seawall.Pending || !s.Due.After(time.Now()) {
+	if s := r.path.deliver(t.Context(), &store.Claimed{Delivery: d, Event: ev}, noPass{}); s.Attempt != nil || s.State != seawall.Pending || !s.Due.After(time.Now()) {
 		t.Errorf("to an unknown destination: %+v", s)
 	}
 }
+
+// noPass is the leave to ask a system that nothing limits.
+type noPass struct{}
+
+func (noPass) Leave() {}

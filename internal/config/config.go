@@ -20,8 +20,10 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* are believed
 	Egress         []netip.Prefix // private ranges that may be called
 	Retention      Retention
+	Seal           []SealKey // the first seals what the store must keep secret, all open it
 	Limits         Limits
 
+	Systems      []*System // declared ones, then those that destinations are; see System
 	Sources      []*Source // in the order of the file, like the next two
 	Destinations []*Destination
 	Routes       []*Route
@@ -49,8 +51,15 @@ type Node struct {
 	Store  Store
 	Listen string
 	Admin  string // address of the admin listener
+	Inner  string // address of the internal listener; "": there is none
 	Log    string // debug, info, warn, error
 	Format string // text, json; "": text on a terminal
+}
+
+// SealKey is a key for secrets that the store keeps.
+type SealKey struct {
+	ID    string
+	Bytes [32]byte
 }
 
 // Retention is how long things are kept.
@@ -93,9 +102,13 @@ type Destination struct {
 	IdempotencyHeader string // default Idempotency-Key
 	Timeout           Timeouts
 	Retry             Retry
-	Concurrency       int  // default 16
-	Shards            int  // of its queue; default 1, at most Concurrency
-	Unsafe            bool // repeatable: false
+	Concurrency       int         // default 16
+	Shards            int         // of its queue; default 1, at most Concurrency
+	System            string      // that it is a request on; its own name where it has a url
+	Unsafe            bool        // not repeatable
+	OnUnknown         []OnUnknown // if Unsafe
+	Check             *Check
+	Fallback          *Fallback // nil: none
 	RenamedFrom       string
 
 	text string

@@ -207,7 +207,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Node{"sqlite:x", "127.0.0.1:1", ":2", "debug", "text"}); c.Node != want {
+	if want := (Node{"sqlite:x", "127.0.0.1:1", ":2", "", "debug", "text"}); c.Node != want {
 		t.Errorf("%+v", c.Node)
 	}
 	if c.Limits != (Limits{mib, gib, 7}) || c.Retention != (Retention{5 * day, 6 * day, time.Hour}) || c.PublicURL.String() != "https://x" {

@@ -23,7 +23,7 @@ func TestG6_IntentIsCommittedBeforeTheFirstByte(t *testing.T) {
 		slowly := make(chan struct{})
 		m.slowly = slowly
 		var tries atomic.Int32
-		_, stop := startWith(m, func(_ context.Context, c *store.Claimed) store.Settlement {
+		_, stop := startWith(m, func(_ context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			tries.Add(1)
 			if !m.begun(c.Delivery.ID) {
 				t.Errorf("%s is sent without an intent", c.Delivery.ID)
@@ -104,7 +104,7 @@ func TestG6_WhatWasBegunAndNotSentIsPutBack(t *testing.T) {
 		slowly := make(chan struct{})
 		m.slowly = slowly
 		var tries atomic.Int32
-		r, stop := startWith(m, func(context.Context, *store.Claimed) store.Settlement {
+		r, stop := startWith(m, func(context.Context, *store.Claimed, Pass) store.Settlement {
 			tries.Add(1)
 			return store.Settlement{State: seawall.Delivered}
 		}, func() []Target { return unsafe(2) })
@@ -138,7 +138,7 @@ func TestG6_IntentThatMayStandIsTakenBack(t *testing.T) {
 		m.unbegun = seawall.Errorf(seawall.ErrUnavailable, "the answer was lost")
 		m.add("a", 3)
 		var tries atomic.Int32
-		_, stop := startWith(m, func(context.Context, *store.Claimed) store.Settlement {
+		_, stop := startWith(m, func(context.Context, *store.Claimed, Pass) store.Settlement {
 			tries.Add(1)
 			m.mu.Lock()
 			m.unbegun = nil
@@ -168,7 +168,7 @@ func TestDeliveryCanceledBeforeItsIntentIsNotSent(t *testing.T) {
 		ids := m.add("a", 2)
 		m.sending[ids[0]] = store.Lane{System: "other"} // stands for one that is no longer pending
 		var tries atomic.Int32
-		r, stop := startWith(m, func(context.Context, *store.Claimed) store.Settlement {
+		r, stop := startWith(m, func(context.Context, *store.Claimed, Pass) store.Settlement {
 			tries.Add(1)
 			return store.Settlement{State: seawall.Delivered}
 		}, func() []Target { return unsafe(2) })

@@ -289,12 +289,12 @@ func (f *fixed) Read(p []byte) (int, error) { return copy(p, f.b), nil }
 
 func keyFor(dest string) key { return key{store.Lane{System: dest}, dest} }
 
-func delivered(context.Context, *store.Claimed) store.Settlement {
+func delivered(context.Context, *store.Claimed, Pass) store.Settlement {
 	return store.Settlement{State: seawall.Delivered}
 }
 
 // start runs a runner over targets of concurrency 2; stop ends it and waits.
-func start(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, names ...string) (r *Runner, stop func()) {
+func start(m *memory, deliver func(context.Context, *store.Claimed, Pass) store.Settlement, names ...string) (r *Runner, stop func()) {
 	return startWith(m, deliver, func() (ts []Target) {
 		for _, n := range names {
 			ts = append(ts, Target{Name: n, Lane: store.Lane{System: n}, Concurrency: 2})
@@ -303,7 +303,7 @@ func start(m *memory, deliver func(context.Context, *store.Claimed) store.Settle
 	})
 }
 
-func startWith(m *memory, deliver func(context.Context, *store.Claimed) store.Settlement, targets func() []Target) (r *Runner, stop func()) {
+func startWith(m *memory, deliver func(context.Context, *store.Claimed, Pass) store.Settlement, targets func() []Target) (r *Runner, stop func()) {
 	return startNode(m, "n1", Options{Deliver: deliver, Wanted: func(context.Context) Wanted { return Wanted{Targets: targets()} }})
 }
 

@@ -53,8 +53,8 @@ func (c *cluster) startOn(name string, wanted func(context.Context) Wanted) (*Ru
 }
 
 // deliver makes an attempt on a node.
-func (c *cluster) deliver(name string) func(context.Context, *store.Claimed) store.Settlement {
-	return func(ctx context.Context, d *store.Claimed) store.Settlement {
+func (c *cluster) deliver(name string) func(context.Context, *store.Claimed, Pass) store.Settlement {
+	return func(ctx context.Context, d *store.Claimed, _ Pass) store.Settlement {
 		c.watch.Lock()
 		if other := c.flying[d.Delivery.ID]; other != "" {
 			c.t.Errorf("%s is in flight on %s and %s", d.Delivery.ID, other, name)

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,8 @@ type queue struct {
 	awake   chan struct{}
 	halted  chan struct{}
 	once    sync.Once
+	waits   context.Context // ends when nothing more is started
+	endWait context.CancelFunc
 	workers sync.WaitGroup
 	settles sync.WaitGroup // attempts made whose outcome is not recorded yet
 	before  *queue         // the one this replaces: its attempts end before ours begin
@@ -67,6 +70,7 @@ func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
 		full:   true,
 		rescan: true,
 	}
+	q.waits, q.endWait = context.WithCancel(l.ctx)
 	q.resize(t.Concurrency)
 	return q
 }
@@ -104,7 +108,7 @@ func (q *queue) signal() {
 func (q *queue) halt() {
 	q.mu.Lock() // whoever starts a worker has it too: none starts after this
 	defer q.mu.Unlock()
-	q.once.Do(func() { close(q.halted) })
+	q.once.Do(func() { close(q.halted); q.endWait() })
 }
 
 // wait returns when the queue, which is halted, has nothing in flight and
@@ -296,20 +300,33 @@ func (q *queue) slots() int { return int(q.concurrency.Load()) - q.working - q.w
 // run works until nothing is in hand.
 func (q *queue) run() {
 	for {
-		c, ok := q.next()
-		if !ok {
+		pass, ok := q.enter()
+		c, some := q.next(ok)
+		if !some {
+			if ok {
+				pass.Leave()
+			}
 			return
 		}
-		q.attempt(c)
+		q.attempt(c, pass)
 	}
 }
 
-// next takes a delivery out of hand; a worker that finds none, or is one too
-// many, ends.
-func (q *queue) next() (c store.Claimed, ok bool) {
+// enter waits until the system may be asked once more.
+func (q *queue) enter() (Pass, bool) {
+	if q.r.Enter == nil {
+		return freely{}, true
+	}
+	p, err := q.r.Enter(q.waits, q.key.Lane, q.key.destination)
+	return p, err == nil
+}
+
+// next takes a delivery out of hand; a worker that may not, finds none, or is one
+// too many, ends.
+func (q *queue) next(may bool) (c store.Claimed, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.hand) == 0 || q.slots() < 0 {
+	if !may || len(q.hand) == 0 || q.slots() < 0 {
 		q.working--
 		return c, false
 	}
@@ -319,9 +336,10 @@ func (q *queue) next() (c store.Claimed, ok bool) {
 }
 
 // attempt tries one delivery and passes on what came of it.
-func (q *queue) attempt(c store.Claimed) {
+func (q *queue) attempt(c store.Claimed, pass Pass) {
 	size := len(c.Event.Body)
 	if q.stopped() || !q.open() || !q.lane.stands() {
+		pass.Leave()
 		q.release(size)
 		q.forget(c.Delivery.ID)
 		// A claim that found it busy here passed it over: this queue's after
@@ -330,10 +348,11 @@ func (q *queue) attempt(c store.Claimed) {
 		return
 	}
 	if q.unsafe && !q.mayBegin(&c) {
+		pass.Leave()
 		q.release(size)
 		return
 	}
-	s := q.r.Deliver(q.lane.ctx, &c)
+	s := q.r.Deliver(q.lane.ctx, &c, pass)
 	q.release(size)
 	q.pass(&c, s)
 }

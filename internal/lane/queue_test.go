@@ -34,7 +34,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 		m.add("a", 20)
 		var now, most int
 		var mu sync.Mutex
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			mu.Lock()
 			now++
 			most = max(most, now)
@@ -60,7 +60,7 @@ func TestRetryComesWhenDue(t *testing.T) {
 		m.add("a", 1)
 		var at []time.Duration
 		began := time.Now()
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			at = append(at, time.Since(began))
 			if len(at) == 3 {
 				return store.Settlement{State: seawall.Delivered}
@@ -109,7 +109,7 @@ func TestGoneDestinationIsTriedNoMore(t *testing.T) {
 		m.add("a", 30)
 		var mu sync.Mutex
 		tries := 0
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			mu.Lock()
 			tries++
 			mu.Unlock()
@@ -133,7 +133,7 @@ func TestOutcomesSurviveAStoreThatFails(t *testing.T) {
 		m.add("a", 3)
 		tries := 0
 		var mu sync.Mutex
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			mu.Lock()
 			defer mu.Unlock()
 			tries++
@@ -157,7 +157,7 @@ func TestG4_WhatIsSettledDuringAClaimIsNotClaimedAgain(t *testing.T) {
 		var tries atomic.Int32
 		m.add("a", 1)
 		began := make(chan struct{})
-		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			tries.Add(1)
 			<-began
 			return store.Settlement{State: seawall.Delivered}
@@ -191,7 +191,7 @@ func TestConcurrencyIsUsedForDeliveriesThatComeOneByOne(t *testing.T) {
 		m := newMemory()
 		var now atomic.Int32
 		hang := make(chan struct{})
-		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			now.Add(1)
 			<-hang
 			return store.Settlement{State: seawall.Delivered}
@@ -217,7 +217,7 @@ func TestG4_UnrecordedAttemptsKeepTheirSlots(t *testing.T) {
 		m.broken = seawall.Errorf(seawall.ErrUnavailable, "disk full")
 		m.add("a", 20)
 		var tries atomic.Int32
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			tries.Add(1)
 			return store.Settlement{State: seawall.Delivered}
 		}, "a")
@@ -250,7 +250,7 @@ func TestG8_BodiesInHandAreBoundedOverAllQueues(t *testing.T) {
 			}
 		}
 		hang := make(chan struct{})
-		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			<-hang
 			return store.Settlement{State: seawall.Delivered}
 		}, names...)
@@ -277,7 +277,7 @@ func TestG7_UnrecordableOutcomeHarmsOnlyItself(t *testing.T) {
 		ids := m.add("a", 4)
 		m.refuse = ids[1]
 		var tries atomic.Int32
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			tries.Add(1)
 			return store.Settlement{State: seawall.Delivered}
 		}, "a")

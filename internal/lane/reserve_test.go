@@ -16,7 +16,7 @@ func TestReservedDeliveryIsNotClaimedToo(t *testing.T) {
 		m := newMemory()
 		seen := map[seawall.DeliveryID]int{}
 		var mu sync.Mutex
-		r, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		r, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			mu.Lock()
 			seen[c.Delivery.ID]++
 			mu.Unlock()

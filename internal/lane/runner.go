@@ -56,7 +56,15 @@ type Duty struct {
 	Do func(ctx context.Context)
 }
 
-// Options are what a Runner works with. All but Duties and Failed are needed.
+// Pass is the leave to ask a system once. Whoever has it gives it back.
+type Pass interface{ Leave() }
+
+// freely is the pass where nothing is limited.
+type freely struct{}
+
+func (freely) Leave() {}
+
+// Options are what a Runner works with. All but Enter, Duties and Failed are needed.
 type Options struct {
 	Store Store
 	Node  string
@@ -65,8 +73,13 @@ type Options struct {
 	// Deliver makes one attempt and says what comes next. It is called by many
 	// goroutines, returns soon after ctx ends, and does not panic. Lease and
 	// Delivery of the settlement are filled in by the runner.
-	Deliver func(ctx context.Context, c *store.Claimed) store.Settlement
-	Duties  []Duty
+	// It takes over the pass.
+	Deliver func(ctx context.Context, c *store.Claimed, p Pass) store.Settlement
+	// Enter waits until the lane's system may be asked once more, for a queue in
+	// it, before a delivery is taken out of hand: whatever limits a system, what
+	// waits for it is in nobody's hands. It gives up when ctx ends. nil: always.
+	Enter  func(ctx context.Context, l store.Lane, destination string) (Pass, error)
+	Duties []Duty
 	Log     *slog.Logger
 	Now     func() time.Time
 	Poll    time.Duration // how often a queue looks that nobody wakes

@@ -21,7 +21,7 @@ func TestG7_HungDestinationHoldsUpNobodyElse(t *testing.T) {
 		m := newMemory()
 		m.add("hung", 100)
 		m.add("well", 100)
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			if c.Delivery.Destination == "hung" {
 				<-ctx.Done()
 				return store.Settlement{State: seawall.Pending, Due: time.Now().Add(time.Minute)}
@@ -40,7 +40,7 @@ func TestStopWaitsForAttemptsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		m.add("a", 10)
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			select {
 			case <-ctx.Done():
 				return store.Settlement{State: seawall.Pending, Due: time.Now(), Reason: "cut off"}
@@ -60,7 +60,7 @@ func TestStopCutsOffWhatOutlastsTheDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		m.add("a", 1)
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			<-ctx.Done()
 			return store.Settlement{State: seawall.Pending, Due: time.Now(), Reason: "cut off"}
 		}, "a")
@@ -82,7 +82,7 @@ func TestG4_LostLeaseCutsOffAttempts(t *testing.T) {
 		m.add("a", 1)
 		var cut time.Duration
 		began := time.Now()
-		_, stop := start(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		_, stop := start(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			<-ctx.Done()
 			cut = time.Since(began)
 			return store.Settlement{State: seawall.Pending, Due: time.Now()}
@@ -141,7 +141,7 @@ func TestG4_TargetThatComesBackWaitsForItsAttempts(t *testing.T) {
 		var removed atomic.Bool
 		var tries atomic.Int32
 		answer := make(chan struct{})
-		r, stop := startWith(m, func(ctx context.Context, c *store.Claimed) store.Settlement {
+		r, stop := startWith(m, func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			tries.Add(1)
 			<-answer
 			return store.Settlement{State: seawall.Delivered}
@@ -209,7 +209,7 @@ func TestG1_StopWaitsForNothingOnceTheStoreHasFailed(t *testing.T) {
 		m.add("b", 1)
 		m.broken = errors.New("the store failed")
 		failed := make(chan struct{})
-		deliver := func(ctx context.Context, c *store.Claimed) store.Settlement {
+		deliver := func(ctx context.Context, c *store.Claimed, _ Pass) store.Settlement {
 			if c.Delivery.Destination == "a" {
 				<-ctx.Done() // hangs
 			}
