@@ -80,11 +80,11 @@ type Options struct {
 	// waits for it is in nobody's hands. It gives up when ctx ends. nil: always.
 	Enter  func(ctx context.Context, l store.Lane, destination string) (Pass, error)
 	Duties []Duty
-	Log     *slog.Logger
-	Now     func() time.Time
-	Poll    time.Duration // how often a queue looks that nobody wakes
-	Drain   time.Duration // how long a stop waits for attempts in flight
-	Bytes   int64         // of bodies that all queues together hold in hand, beyond one delivery each
+	Log    *slog.Logger
+	Now    func() time.Time
+	Poll   time.Duration // how often a queue looks that nobody wakes
+	Drain  time.Duration // how long a stop waits for attempts in flight
+	Bytes  int64         // of bodies that all queues together hold in hand, beyond one delivery each
 	// Failed is closed once the store will never write again: nothing is then
 	// worth waiting for. It may be nil.
 	Failed <-chan struct{}
