@@ -64,7 +64,7 @@ func odd() map[string][]byte {
 // memory stays under its bound.
 func TestG8_BadClientsHurtThemselvesOnly(t *testing.T) {
 	const cap = 512 << 20
-	lorises, endless := times(300, 2000), times(4, 16)
+	lorises, endless := size(300, 2000), size(4, 16)
 	var oddMu sync.Mutex
 	oddSeen := map[string]bool{}
 	oddSink, err := load.NewSink(func(r load.Request) int {
@@ -89,7 +89,7 @@ func TestG8_BadClientsHurtThemselvesOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 
-	span := time.Duration(times(4, 20)) * time.Second
+	span := size(4*time.Second, 20*time.Second)
 	quiet := s.paced(0, 200, span)
 
 	var bad sync.WaitGroup

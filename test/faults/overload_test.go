@@ -31,8 +31,8 @@ func TestG8_OverloadIsAnsweredAndBounded(t *testing.T) {
 		mib, senders int
 	}{{512, 3000}, {96, 1500}} {
 		t.Run(fmt.Sprintf("%d MiB", c.mib), func(t *testing.T) {
-			span := time.Duration(times(8, 300)) * time.Second
-			overload(t, int64(c.mib)<<20, c.senders, span, times(40_000, 400_000))
+			span := size(8*time.Second, 5*time.Minute)
+			overload(t, int64(c.mib)<<20, c.senders, span, size(40_000, 400_000))
 		})
 	}
 }

@@ -267,7 +267,7 @@ func images(t *testing.T) string {
 func TestG1_PowerLossLosesNothingAcknowledged(t *testing.T) {
 	var down atomic.Bool
 	down.Store(true)
-	trace, s := recordPower(t, times(1, 3), times(2000, 1000), &down)
+	trace, s := recordPower(t, times(1, 3), size(2000, 1000), &down)
 	c := courseOf(trace)
 	if len(c.file) < 3 || c.begun == 0 {
 		t.Fatalf("the file was synced %d times, the log last begun anew before sync %d: too few to tell; it grew to %d MB",

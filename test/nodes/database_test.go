@@ -18,7 +18,7 @@ func TestG1_DatabaseThatDiesIsNoFalseAck(t *testing.T) {
 	s := open(t, stage{store: func(int) string { return url }})
 	r := random(5)
 	kills, stops := times(3, 50), times(1, 20)
-	ended := times(5*time.Second, time.Minute)
+	ended := size(5*time.Second, time.Minute)
 	s.send(rate(), time.Duration(kills+stops)*20*time.Second+ended+time.Minute)
 	s.shared()
 

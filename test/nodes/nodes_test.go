@@ -15,6 +15,7 @@ import (
 
 var (
 	full   = flag.Bool("faults.full", false, "each row at full length")
+	parts  = flag.Int("faults.parts", 1, "of the full length only one of so many parts: each count divided by this")
 	seed   = flag.Uint64("faults.seed", 0, "of everything random; 0: a new one")
 	binary = flag.String("faults.binary", "", "the gateway to test (default: built from this tree)")
 )
@@ -44,9 +45,12 @@ var build = sync.OnceValues(func() (string, error) {
 	return witness.Build(builds)
 })
 
-// times is how often a row does its thing, or for how long: a fraction, or all
-// of it.
-func times[T int | time.Duration](fraction, all T) T {
+// times is how often a row does its thing: a fraction, all of it, or one part of
+// all, whose counts add up over runs with different seeds.
+func times(fraction, all int) int { return size(fraction, (all+*parts-1) / *parts) }
+
+// size is what does not add up over parts: a load, a length, how many at once.
+func size[T int | time.Duration](fraction, all T) T {
 	if *full {
 		return all
 	}

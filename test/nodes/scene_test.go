@@ -33,7 +33,7 @@ const (
 
 // rate is events per second. A fraction of the rows is run a few at a time, all
 // of them one by one.
-func rate() int { return times(200, 500) }
+func rate() int { return size(200, 500) }
 
 // scene is two gateways on one database between a sender and a destination.
 type scene struct {

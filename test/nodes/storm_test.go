@@ -12,7 +12,7 @@ import (
 // Row 10: one event arrives many times at once, at both nodes. It is one event
 // with one delivery, and every sender is told so.
 func TestG3_DuplicateStormIsOneEvent(t *testing.T) {
-	ids, copies := times(10, 100), times(300, 1000)
+	ids, copies := times(10, 100), size(300, 1000)
 	s := open(t, stage{})
 	addrs := s.fleet.Addrs()
 	conns := make([]*load.Conn, copies)
