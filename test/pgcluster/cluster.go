@@ -41,6 +41,9 @@ type Options struct {
 
 	// Settings are further lines of postgresql.conf.
 	Settings map[string]string
+
+	// Access are lines of pg_hba.conf before the one that trusts everybody.
+	Access []string
 }
 
 // settings are small enough for many clusters on one machine. Room for many
@@ -123,7 +126,23 @@ func (c *Cluster) init(o Options) error {
 	if err := c.configure(settings, o.Settings, map[string]string{"fsync": onOff(!o.NoSync)}, c.place()); err != nil {
 		return err
 	}
+	if err := c.admit(o.Access); err != nil {
+		return err
+	}
 	return c.Start()
+}
+
+// admit puts lines before those of pg_hba.conf: the first that fits counts.
+func (c *Cluster) admit(lines []string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	path := filepath.Join(c.data(), "pg_hba.conf")
+	rest, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append([]byte(strings.Join(lines, "\n")+"\n"), rest...), 0o600)
 }
 
 // place is where this cluster, and no copy of it, is to be found.

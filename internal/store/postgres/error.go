@@ -19,6 +19,8 @@ func judge(err error) error {
 	var of *seawall.Error
 	var pg *pgconn.PgError
 	switch {
+	case errors.Is(err, errReadOnly):
+		return errReadOnly // whatever each of the hosts said
 	case err == nil, errors.As(err, &of), errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &pg):
@@ -77,7 +79,7 @@ func judgeServer(e *pgconn.PgError) error {
 	// Connection, resources, intervention, system, rollback, read-only: all pass.
 	case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57"),
 		strings.HasPrefix(e.Code, "58"), strings.HasPrefix(e.Code, "40"), strings.HasPrefix(e.Code, "XX"),
-		e.Code == "25006", e.Code == "55P03":
+		e.Code == readOnlyTransaction, e.Code == "55P03":
 		return say(seawall.ErrUnavailable, "")
 	default:
 		return fmt.Errorf("store: %w", e)

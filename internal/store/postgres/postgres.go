@@ -82,6 +82,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 		return nil, badURL(err)
 	}
 	configure(c, o)
+	shunReadOnly(c, func() { s.pool.Reset() })
 	if s.pool, err = pgxpool.NewWithConfig(ctx, c); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", describe(c.ConnConfig), judge(err))
 	}

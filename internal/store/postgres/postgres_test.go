@@ -2,12 +2,16 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/store/postgres"
 	"github.com/seawall-dev/seawall/internal/store/storetest"
+	"github.com/seawall-dev/seawall/seawall"
 	"github.com/seawall-dev/seawall/test/pgcluster"
 )
 
@@ -61,4 +65,32 @@ func open(t testing.TB, url string, o postgres.Options) *postgres.Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// said fails unless an error is of a kind, of one line, and says and hints at
+// something.
+func said(t *testing.T, err error, kind error, says, hint string) {
+	t.Helper()
+	if !errors.Is(err, kind) || !strings.Contains(err.Error(), says) || !strings.Contains(seawall.Hint(err), hint) {
+		t.Fatalf("got %v, hint %q; want %q, %q", err, seawall.Hint(err), says, hint)
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("%q is more than one line", err)
+	}
+}
+
+// await waits until something is so; the deadline is the test's verdict.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not within 20s: %s", what)
+		case <-tick.C:
+		}
+	}
 }

@@ -174,7 +174,10 @@ func (s *Store) hear(ctx context.Context, c *pgx.Conn, f func(store.Signal)) err
 	case errors.Is(err, context.DeadlineExceeded) && !c.IsClosed():
 		within, cancel := context.WithTimeout(ctx, flushFor)
 		defer cancel()
-		return c.Ping(within)
+		if err := c.Ping(within); err != nil {
+			return err
+		}
+		return writable(c.PgConn())
 	case err != nil:
 		return err
 	}

@@ -13,9 +13,8 @@ const oldest = 140000
 func (s *Store) verify(ctx context.Context) error {
 	var version int
 	var fsync, commit string
-	var standby bool
 	err := s.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
-		current_setting('synchronous_commit'), pg_is_in_recovery()`).Scan(&version, &fsync, &commit, &standby)
+		current_setting('synchronous_commit')`).Scan(&version, &fsync, &commit)
 	switch {
 	case err != nil:
 		return judge(err)
@@ -28,9 +27,6 @@ func (s *Store) verify(ctx context.Context) error {
 	case commit == "off":
 		return seawall.Errorf(seawall.ErrInvalid, "synchronous_commit is off for this role or database: a crash would lose acknowledged events").
 			WithHint("ALTER ROLE … SET synchronous_commit = on, or set it in postgresql.conf")
-	case standby:
-		return seawall.Errorf(seawall.ErrUnavailable, "the server is a standby and takes no writes").
-			WithHint("connect to the primary, for example with target_session_attrs=read-write and all hosts in the URL")
 	}
 	return nil
 }
