@@ -205,3 +205,6 @@ func onOff(on bool) string {
 	}
 	return "off"
 }
+
+// Dir is its directory, which is also its user's to write in.
+func (c *Cluster) Dir() string { return c.dir }

@@ -29,3 +29,9 @@ func (c *Cluster) DropDatabase(name string) error {
 }
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// Run runs a program of PostgreSQL, such as pg_dump, in the cluster's directory,
+// and returns what it prints.
+func (c *Cluster) Run(name string, args ...string) (string, error) {
+	return c.programs.outputIn(c.dir, name, args...)
+}

@@ -95,11 +95,15 @@ func (p programs) run(name string, args ...string) error {
 }
 
 func (p programs) output(name string, args ...string) (string, error) {
+	return p.outputIn("/", name, args...)
+}
+
+func (p programs) outputIn(dir, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := p.command(ctx, name, args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(errs.String()))
 	}
