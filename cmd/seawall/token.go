@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/access"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/terminal"
 	"github.com/seawall-dev/seawall/seawall"
@@ -59,7 +59,7 @@ func (c *cli) tokenCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		secret, t, err := api.NewToken(c.random, name, scopes, c.now(), end)
+		secret, t, err := access.New(c.random, name, scopes, c.now(), end)
 		if err != nil {
 			return err
 		}

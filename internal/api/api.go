@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/seawall-dev/seawall/internal/access"
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
@@ -84,8 +85,8 @@ const (
 type server struct {
 	Options
 	started time.Time
-	tokens  tokens
-	strikes throttle
+	tokens  access.Book
+	strikes access.Throttle
 	ready   readiness
 	local   bool // the listener is on loopback
 	work    chan struct{}
@@ -114,7 +115,7 @@ func New(o Options) http.Handler {
 		work:    make(chan struct{}, requestsMax),
 		follows: make(chan struct{}, followsMax),
 	}
-	s.tokens.store = o.Store
+	s.tokens.Store = o.Store
 	s.ready.store = o.Store
 
 	mux := http.NewServeMux()

@@ -6,8 +6,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/seawall-dev/seawall/internal/access"
+	"github.com/seawall-dev/seawall/internal/problem"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -37,12 +38,12 @@ func (s *server) action(ctx context.Context, what, on string, detail map[string]
 // there is room: in that order, so that strangers take no room.
 func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, problem := s.admit(r)
-		if problem == nil {
-			problem = plainBody(r)
+		p, no := s.admit(r)
+		if no == nil {
+			no = plainBody(r)
 		}
-		if problem != nil {
-			problem.write(w)
+		if no != nil {
+			no.Write(w)
 			return
 		}
 		room := s.work
@@ -53,7 +54,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 		case room <- struct{}{}:
 			defer func() { <-room }()
 		default:
-			newProblem(http.StatusServiceUnavailable, "too many requests at once").write(w)
+			problem.New(http.StatusServiceUnavailable, "too many requests at once").Write(w)
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), principalKey{}, p), requestTime)
@@ -64,13 +65,14 @@ func (s *server) guard(next http.Handler) http.Handler {
 
 // admit tells who makes the request, or why it is turned away.
 func (s *server) admit(r *http.Request) (principal, *Problem) {
-	known, err := s.tokens.known(r.Context(), s.Now())
+	secret, sent := bearer(r)
+	t, some, err := s.tokens.Find(r.Context(), secret, s.Now())
 	if err != nil {
 		// Whoever asks is not known yet: he is not told where the store is.
 		s.Log.WarnContext(r.Context(), "tokens not read", "error", err)
 		return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrUnavailable, "tokens cannot be read: the store does not answer"))
 	}
-	if len(known) == 0 {
+	if !some {
 		if !s.local {
 			return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrForbidden,
 				"this listener is reachable from other machines, and there is no token yet").
@@ -82,12 +84,11 @@ func (s *server) admit(r *http.Request) (principal, *Problem) {
 		return principal{name: localPrincipal, all: true}, nil
 	}
 
-	secret, sent := bearer(r)
-	if t, ok := known[hashToken(secret)]; ok && sent && (t.Expires.IsZero() || s.Now().Before(t.Expires)) {
+	if sent && t != nil {
 		return s.scoped(r, t)
 	}
-	if !s.strikes.allow(r.RemoteAddr, s.Now()) {
-		return principal{}, newProblem(http.StatusTooManyRequests, "too many requests without a valid token")
+	if !s.strikes.Allow(r.RemoteAddr, s.Now()) {
+		return principal{}, problem.New(http.StatusTooManyRequests, "too many requests without a valid token")
 	}
 	if !sent {
 		return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrUnauthorized, "a token is needed").
@@ -99,14 +100,14 @@ func (s *server) admit(r *http.Request) (principal, *Problem) {
 
 // scoped tells what a valid token may do here. The scopes calls: and events:
 // are for other listeners.
-func (s *server) scoped(r *http.Request, t seawall.Token) (principal, *Problem) {
+func (s *server) scoped(r *http.Request, t *seawall.Token) (principal, *Problem) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case slices.Contains(t.Scopes, scopeAdmin):
+	case slices.Contains(t.Scopes, access.Admin):
 		return principal{name: t.Name, all: true}, nil
-	case slices.Contains(t.Scopes, scopeRead) && reads:
+	case slices.Contains(t.Scopes, access.Read) && reads:
 		return principal{name: t.Name}, nil
-	case slices.Contains(t.Scopes, scopeRead):
+	case slices.Contains(t.Scopes, access.Read):
 		return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrForbidden,
 			"token %q may read only", t.Name).WithHint("use one with scope admin"))
 	}
@@ -139,7 +140,7 @@ func plainBody(r *http.Request) *Problem {
 			return nil
 		}
 	}
-	p := newProblem(http.StatusUnsupportedMediaType, "the body must be JSON")
+	p := problem.New(http.StatusUnsupportedMediaType, "the body must be JSON")
 	p.Hint = "send Content-Type: application/json, or no body and no content type"
 	return p
 }
@@ -156,6 +157,3 @@ func headers(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
-
-// tokenCache is how long a token may still be used after another process deleted it.
-const tokenCache = time.Second

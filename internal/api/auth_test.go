@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/access"
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -21,7 +22,7 @@ func listen(addr string) func(o *api.Options) { return func(o *api.Options) { o.
 // token makes one straight in the store.
 func (b *bench) token(name string, expires time.Time, scopes ...string) string {
 	b.Helper()
-	secret, t, err := api.NewToken(b.random, name, scopes, b.clock().Add(-time.Hour), expires)
+	secret, t, err := access.New(b.random, name, scopes, b.clock().Add(-time.Hour), expires)
 	b.must(err)
 	b.must(b.store.AddToken(b.Context(), t, seawall.Action{}))
 	b.advance(time.Second) // past the cache

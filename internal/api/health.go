@@ -73,7 +73,7 @@ func (s *server) health(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.isReady(r.Context()); err != nil {
-			s.problem(r.Context(), err).write(w)
+			s.problem(r.Context(), err).Write(w)
 			return
 		}
 		_, _ = io.WriteString(w, "ready\n")
@@ -83,8 +83,8 @@ func (s *server) health(mux *http.ServeMux) {
 			// A scraper on this machine needs no token, even where there are
 			// some: the metrics hold names and numbers only.
 			if !s.local || fromHere(r) != nil {
-				if _, problem := s.admit(r); problem != nil {
-					problem.write(w)
+				if _, no := s.admit(r); no != nil {
+					no.Write(w)
 					return
 				}
 			}

@@ -2,100 +2,17 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/access"
 	"github.com/seawall-dev/seawall/seawall"
 )
-
-const (
-	scopeAdmin  = "admin"
-	scopeRead   = "read"
-	tokenPrefix = "swt_"
-)
-
-var tokenDigits = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
-// NewToken makes a token of 256 bits from random: its secret, to be shown once,
-// and what is kept. Scopes are checked; expires may be zero, for never.
-func NewToken(random io.Reader, name string, scopes []string, now, expires time.Time) (string, seawall.Token, error) {
-	if err := checkScopes(scopes); err != nil {
-		return "", seawall.Token{}, err
-	}
-	if !expires.IsZero() && !expires.After(now) {
-		return "", seawall.Token{}, seawall.Errorf(seawall.ErrInvalid, "the token would have expired already")
-	}
-	raw := make([]byte, 32)
-	if _, err := io.ReadFull(random, raw); err != nil {
-		return "", seawall.Token{}, fmt.Errorf("make a token: %w", err)
-	}
-	secret := tokenPrefix + tokenDigits.EncodeToString(raw)
-	return secret, seawall.Token{Name: name, Hash: hashToken(secret), Scopes: scopes, Created: now, Expires: expires}, nil
-}
-
-func hashToken(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
-
-func checkScopes(scopes []string) error {
-	if len(scopes) == 0 {
-		return seawall.Errorf(seawall.ErrInvalid, "a token needs a scope").WithHint("one of: admin, read, calls:SYSTEM, events:SOURCE")
-	}
-	for _, s := range scopes {
-		kind, name, named := strings.Cut(s, ":")
-		ok := s == scopeAdmin || s == scopeRead || (kind == "calls" || kind == "events") && named && name != ""
-		if !ok {
-			return seawall.Errorf(seawall.ErrInvalid, "%q is not a scope", s).
-				WithHint("one of: admin, read, calls:SYSTEM, events:SOURCE")
-		}
-	}
-	return nil
-}
-
-// tokens knows the store's tokens by their hash. Looking a hash up takes a time
-// that tells nothing about the secret. The zero value with a store is ready.
-type tokens struct {
-	store store.Tokens
-
-	mu     sync.Mutex
-	at     time.Time
-	byHash map[[32]byte]seawall.Token
-}
-
-// known returns every token there is, expired ones too: that the last one has
-// expired does not open the door again.
-func (t *tokens) known(ctx context.Context, now time.Time) (map[[32]byte]seawall.Token, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if age := now.Sub(t.at); t.byHash != nil && age >= 0 && age < tokenCache {
-		return t.byHash, nil
-	}
-	list, err := t.store.ListTokens(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t.byHash = make(map[[32]byte]seawall.Token, len(list))
-	for _, token := range list {
-		t.byHash[token.Hash] = token
-	}
-	t.at = now
-	return t.byHash, nil
-}
-
-// changed makes the next request read the tokens anew.
-func (t *tokens) changed() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.byHash = nil
-}
 
 func (s *server) registerTokens(doc huma.API) {
 	handle(s, doc, op("list-tokens", http.MethodGet, "/tokens", "tokens", "List tokens",
@@ -121,7 +38,7 @@ func (s *server) createToken(ctx context.Context, in *struct{ Body TokenRequest 
 	if err != nil {
 		return nil, err
 	}
-	secret, t, err := NewToken(s.Random, in.Body.Name, in.Body.Scopes, s.Now(), expires)
+	secret, t, err := access.New(s.Random, in.Body.Name, in.Body.Scopes, s.Now(), expires)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +49,7 @@ func (s *server) createToken(ctx context.Context, in *struct{ Body TokenRequest 
 	if err := s.Store.AddToken(ctx, t, a); err != nil {
 		return nil, fmt.Errorf("create token %q: %w", t.Name, err)
 	}
-	s.tokens.changed()
+	s.tokens.Changed()
 	form := formToken(t)
 	form.Secret = secret
 	return &answer[Token]{form}, nil
@@ -144,6 +61,6 @@ func (s *server) deleteToken(ctx context.Context, in *struct {
 	if err := s.Store.DeleteToken(ctx, in.Name, s.action(ctx, "token.delete", in.Name, nil)); err != nil {
 		return nil, fmt.Errorf("delete token %q: %w", in.Name, err)
 	}
-	s.tokens.changed()
+	s.tokens.Changed()
 	return nil, nil
 }

@@ -150,20 +150,3 @@ type Action struct {
 	On     string            `json:"on,omitempty"`
 	Detail map[string]string `json:"detail,omitempty"`
 }
-
-// Problem is an error as RFC 9457 has it, with a hint of our own.
-type Problem struct {
-	Type   string         `json:"type" doc:"What kind of problem: urn:seawall:problem:KIND." example:"urn:seawall:problem:not-found"`
-	Title  string         `json:"title"`
-	Status int            `json:"status"`
-	Detail string         `json:"detail,omitempty" doc:"What happened."`
-	Hint   string         `json:"hint,omitempty" doc:"What to do about it."`
-	ID     string         `json:"id,omitempty" doc:"Of an internal error: what to look for in the log."`
-	Errors []ProblemError `json:"errors,omitempty" doc:"What is wrong with the request, one by one."`
-}
-
-// ProblemError is one thing wrong with a request.
-type ProblemError struct {
-	Message  string `json:"message"`
-	Location string `json:"location,omitempty" example:"query.limit"`
-}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/problem"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -86,7 +87,7 @@ func (c *Client) call(ctx context.Context, method string, path []string, query u
 		return fmt.Errorf("the gateway's answer is longer than %d bytes", maxAnswer)
 	}
 	if res.StatusCode >= 300 {
-		return problem(res, b)
+		return refusal(res, b)
 	}
 	switch out := out.(type) {
 	case nil:
@@ -101,9 +102,9 @@ func (c *Client) call(ctx context.Context, method string, path []string, query u
 	return nil
 }
 
-// problem turns an answer that is none into an error.
-func problem(res *http.Response, body []byte) error {
-	kind := api.Kind(res.StatusCode)
+// refusal turns an answer that is none into an error.
+func refusal(res *http.Response, body []byte) error {
+	kind := problem.Kind(res.StatusCode)
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	var p api.Problem
 	if media != "application/problem+json" || json.Unmarshal(body, &p) != nil {

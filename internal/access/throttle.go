@@ -1,4 +1,4 @@
-package api
+package access
 
 import (
 	"net"
@@ -15,8 +15,8 @@ const (
 	strikePeers = 1024
 )
 
-// throttle counts the failures of each peer. The zero value is ready.
-type throttle struct {
+// Throttle counts the failures of each peer. The zero value is ready.
+type Throttle struct {
 	mu    sync.Mutex
 	peers map[string]strikes
 }
@@ -27,9 +27,9 @@ type strikes struct {
 	at    time.Time
 }
 
-// allow notes a failure of the peer at address (host:port), and tells whether
+// Allow notes a failure of the peer at address (host:port), and tells whether
 // it is still to be answered in full.
-func (t *throttle) allow(address string, now time.Time) bool {
+func (t *Throttle) Allow(address string, now time.Time) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		host = address
@@ -59,7 +59,7 @@ func (b strikes) leak(now time.Time) strikes {
 
 // forget drops the peers that have nothing against them any more, and if that
 // is none, all: a flood from many addresses must not grow the map.
-func (t *throttle) forget(now time.Time) {
+func (t *Throttle) forget(now time.Time) {
 	kept := map[string]strikes{}
 	for host, b := range t.peers {
 		if b = b.leak(now); b.level > 0 {
