@@ -18,10 +18,11 @@ type conn struct {
 	tls     *libc.TLS
 	db      uintptr
 	stmts   []*stmt
-	scratch uintptr // text and blobs that statements are bound to
-	used    int     // bytes of it
-	holders int     // statements that hold some; at none it is free again
-	frames  uintptr // *int32: frames in the write-ahead log after the last commit
+	scratch uintptr    // text and blobs that statements are bound to
+	used    int        // bytes of it
+	holders int        // statements that hold some; at none it is free again
+	frames  uintptr    // *int32: frames in the write-ahead log after the last commit
+	log     *logBuffer // the writer's
 }
 
 // scratchSize holds the arguments of a usual statement; larger ones get memory
@@ -195,6 +196,9 @@ func (c *conn) close() {
 	if c.db != 0 {
 		lib.Xsqlite3_close_v2(c.tls, c.db)
 		c.db = 0
+	}
+	if c.log != nil {
+		libc.Xfree(c.tls, c.log.methods)
 	}
 	libc.Xfree(c.tls, c.scratch)
 	libc.Xfree(c.tls, c.frames)

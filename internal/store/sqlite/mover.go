@@ -136,7 +136,10 @@ func (c *conn) leaveLog() {
 
 // file is SQLite's own handle on the store's file. One of ours would, when
 // closed, drop the locks of the whole process.
-func (c *conn) file() (uintptr, error) {
+func (c *conn) file() (uintptr, error) { return c.handle(lib.SQLITE_FCNTL_FILE_POINTER) }
+
+// handle is one of SQLite's own handles: on the file or on its log.
+func (c *conn) handle(which int32) (uintptr, error) {
 	name, err := libc.CString("main")
 	if err != nil {
 		return 0, err
@@ -144,7 +147,7 @@ func (c *conn) file() (uintptr, error) {
 	defer libc.Xfree(c.tls, name)
 	out := libc.Xcalloc(c.tls, 1, types.Size_t(unsafe.Sizeof(uintptr(0))))
 	defer libc.Xfree(c.tls, out)
-	if rc := lib.Xsqlite3_file_control(c.tls, c.db, name, lib.SQLITE_FCNTL_FILE_POINTER, out); rc != lib.SQLITE_OK {
+	if rc := lib.Xsqlite3_file_control(c.tls, c.db, name, which, out); rc != lib.SQLITE_OK {
 		return 0, c.err(rc)
 	}
 	return *(*uintptr)(pointer(out)), nil
@@ -157,8 +160,7 @@ func (c *conn) sync() error {
 		return err
 	}
 	methods := (*lib.Tsqlite3_io_methods)(pointer((*lib.Tsqlite3_file)(pointer(f)).FpMethods))
-	xSync := *(*func(*libc.TLS, uintptr, int32) int32)(unsafe.Pointer(&struct{ p uintptr }{methods.FxSync}))
-	if rc := xSync(c.tls, f, lib.SQLITE_SYNC_NORMAL); rc != lib.SQLITE_OK {
+	if rc := called[syncCall](methods.FxSync)(c.tls, f, lib.SQLITE_SYNC_NORMAL); rc != lib.SQLITE_OK {
 		return &sqlError{code: rc, msg: libc.GoString(lib.Xsqlite3_errstr(c.tls, rc))}
 	}
 	return nil

@@ -168,6 +168,9 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 	if err == nil {
 		err = errs[0]
 	}
+	if err == nil {
+		err = s.writer.joinWrites()
+	}
 	return err
 }
 
