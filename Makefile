@@ -109,6 +109,10 @@ mutants: ## prove that the tests catch planted bugs; about ten minutes
 bench: ## throughput and latency beside a bare baseline
 	$(GO) run ./test/bench
 
+.PHONY: isolation
+isolation: ## what bad destinations do to the others, as ratios; about a quarter of an hour
+	$(GO) run ./test/bench -isolation -runs 7
+
 .PHONY: vuln
 vuln: ## known vulnerabilities in what we use; needs the network, so not part of test
 	$(GO) tool govulncheck ./...

@@ -161,16 +161,16 @@ const dueAtStart = 500
 
 // begin starts a contender. Without a wrapper, it runs as it is.
 func (b *bench) begin(c contender, dir string, wrapper ...string) (*trial, error) {
-	return b.beginWith(c, dir, "", wrapper...)
+	return b.beginWith(c, dir, nil, "", wrapper...)
 }
 
 // beginWith is begin with further lines of the configuration.
-func (b *bench) beginWith(c contender, dir, extra string, wrapper ...string) (*trial, error) {
+func (b *bench) beginWith(c contender, dir string, more func(sink string) beside, extra string, wrapper ...string) (*trial, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
 	t := &trial{contender: c, track: newTrack(), dir: dir, run: filepath.Base(dir)}
-	s := setup{programs: b.programs, dir: dir, workers: b.workers, nodes: c.nodes, extra: extra, wrapper: wrapper}
+	s := setup{programs: b.programs, dir: dir, workers: b.workers, nodes: c.nodes, beside: more, extra: extra, wrapper: wrapper}
 	if c.engine == "postgres" {
 		s.pg, t.pg = b.pg, b.pg
 	}

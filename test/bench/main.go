@@ -8,6 +8,7 @@
 //	go run ./test/bench -quick              two short runs and a small backlog, for a first look
 //	go run ./test/bench -scenario nodes     a part: throughput, backlog, start, nodes, claims
 //	go run ./test/bench -only postgres      one contender, for profiling
+//	go run ./test/bench -isolation          what bad destinations do to the others
 //	go run ./test/bench -soak 10m           what grows on PostgreSQL under a steady load
 package main
 
@@ -46,6 +47,7 @@ type options struct {
 	keep    bool
 	disk    string // that the stores are on
 	soak    time.Duration
+	isolate bool
 }
 
 // startOnly tells that nothing but the start is to be measured.
@@ -62,9 +64,12 @@ func main() {
 	defer stop()
 	var r result
 	var err error
-	if o.soak > 0 {
+	switch {
+	case o.soak > 0:
 		r, err = soak(ctx, o)
-	} else {
+	case o.isolate:
+		r, err = isolate(ctx, o)
+	default:
 		r, err = compare(ctx, o)
 	}
 	if err != nil {
@@ -92,6 +97,7 @@ func parse() options {
 	flag.StringVar(&scenario, "scenario", "", "only these parts, with commas: "+strings.Join(parts, ", "))
 	flag.BoolVar(&o.keep, "keep", false, "after an error, keep the stores and what the servers printed, and say where")
 	flag.DurationVar(&o.soak, "soak", 0, "load PostgreSQL steadily for that long instead, and watch what grows")
+	flag.BoolVar(&o.isolate, "isolation", false, "measure what bad destinations do to the others instead, on SQLite or -only postgres")
 	flag.Parse()
 	o.warm = time.Second
 	if o.quick {

@@ -29,6 +29,8 @@ type trial struct {
 	database string // made for this trial alone
 	sink     *load.Sink
 	track    *track
+	paths    []string // that events are sent to in turn; none: the source's own
+	badPaths []string // and those for bad destinations
 	dir, run string
 	acked    int64
 	next     int
@@ -113,6 +115,7 @@ func (t *trial) end() (err error) {
 // everything acknowledged has been delivered.
 func (t *trial) stretch(conns int, rate float64, span time.Duration) (load.Result, error) {
 	p := t.server.plan(conns, t.run)
+	p.Paths = t.paths
 	p.First, p.Rate, p.For, p.Most = t.next, rate, span, t.track.base+mostEvents-t.next
 	res := load.Drive(p)
 	t.next = res.Next

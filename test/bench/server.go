@@ -56,7 +56,8 @@ type setup struct {
 	hole    string // where they go and nobody answers
 	workers int
 	nodes   int
-	extra   string // further lines of the configuration
+	beside  func(sink string) beside // further sources, destinations and routes; nil: none
+	extra   string                   // further lines of the configuration
 	pg      *postgres
 	wrapper []string
 }
@@ -96,7 +97,11 @@ func (s setup) prepare(i int) (p process, err error) {
 		shards = "\n    shards: 4"
 	}
 	file := filepath.Join(s.dir, fmt.Sprintf("seawall-%d.yaml", i))
-	text := fmt.Sprintf(gatewayConfig, s.store, p.addr, p.admin, s.sink, s.workers, shards) + s.routes() + s.extra
+	var more beside
+	if s.beside != nil {
+		more = s.beside(s.sink)
+	}
+	text := fmt.Sprintf(gatewayConfig, s.store, p.addr, p.admin, more.sources, s.sink, s.workers, shards) + s.routes(more) + s.extra
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return p, err
 	}
@@ -115,20 +120,23 @@ egress: { allow: ["127.0.0.0/8"] }
 sources:
   bench: { provider: github, secret: "${BENCH_SOURCE_SECRET}" }
   earlier: { provider: github, secret: "${BENCH_SOURCE_SECRET}" }
-destinations:
+%sdestinations:
   sink:
     url: "http://%s/"
     concurrency: %d
     sign: { secret: "${BENCH_SINK_SECRET}" }%s
 `
 
+// beside are lines of a gateway's configuration, as they stand in its sections.
+type beside struct{ sources, destinations, routes string }
+
 // routes are the load's own and those of the backlog, with the destinations that
 // nobody answers at. The backlog came from a source of its own, so that planning
 // the load costs the same with it and without.
-func (s setup) routes() string {
-	destinations, routes := "", "routes:\n  - { from: bench, to: sink }\n"
+func (s setup) routes(more beside) string {
+	destinations, routes := more.destinations, "routes:\n  - { from: bench, to: sink }\n"+more.routes
 	if s.hole == "" {
-		return routes
+		return destinations + routes
 	}
 	for _, name := range append([]string{deadDestination}, otherDestinations...) {
 		destinations += fmt.Sprintf("  %s: { url: \"http://%s/\", timeout: 3s }\n", name, s.hole)
@@ -142,6 +150,14 @@ func (s *server) stop() (err error) {
 		err = errors.Join(err, p.stop())
 	}
 	return err
+}
+
+// discard ends it at once.
+func (s *server) discard() {
+	for _, p := range s.nodes {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
 }
 
 func (s *server) said() string { return s.nodes[0].said() }

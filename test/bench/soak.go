@@ -93,7 +93,7 @@ func soak(ctx context.Context, o options) (s *soaked, err error) {
 		s.Rate = o.fixed
 	}
 	progress("all out %.0f/s; %.0f/s for %s, events kept for %s", probe["delivered"], s.Rate, o.soak, keep)
-	t, err := b.beginWith(c, filepath.Join(b.dir, "soak"), fmt.Sprintf("retention: { events: %s, dead: %s }\n", keep, keep))
+	t, err := b.beginWith(c, filepath.Join(b.dir, "soak"), nil, fmt.Sprintf("retention: { events: %s, dead: %s }\n", keep, keep))
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ type Plan struct {
 	Addr   string
 	Also   []string // further nodes of the same gateway: connections go to all in turn
 	Path   string
+	Paths  []string // instead of Path: events go to them in turn
 	Secret string
 	Run    string
 	First  int           // number of the first event
@@ -52,9 +53,16 @@ func Drive(p Plan) Result {
 	)
 	end := res.Began.Add(p.For)
 	addrs := append([]string{p.Addr}, p.Also...)
+	paths := p.Paths
+	if len(paths) == 0 {
+		paths = []string{p.Path}
+	}
 	for n := range p.Conns {
 		wg.Go(func() {
-			conn, source := NewConn(addrs[n%len(addrs)]), NewSource(p.Path, p.Secret, p.Run)
+			conn, sources := NewConn(addrs[n%len(addrs)]), make([]*Source, len(paths))
+			for i, path := range paths {
+				sources[i] = NewSource(path, p.Secret, p.Run)
+			}
 			defer conn.Close()
 			var acked []Sample
 			var refused, failed int
@@ -73,7 +81,7 @@ func Drive(p Plan) Result {
 				if !began.Before(end) || p.Most > 0 && i >= p.Most {
 					break // its number is left out
 				}
-				status, err := conn.Do(source.Request(p.First + i))
+				status, err := conn.Do(sources[i%len(sources)].Request(p.First + i))
 				switch {
 				case err != nil:
 					failed++
