@@ -143,11 +143,11 @@ func (q *queue) start() {
 func (q *queue) spawn(f func()) {
 	q.workers.Add(1)
 	q.r.workers.Add(1)
-	go func() {
+	q.r.crew.do(func() {
 		defer q.r.workers.Done()
 		defer q.workers.Done()
 		f()
-	}()
+	})
 }
 
 // feed claims whenever there is room and something may be due.

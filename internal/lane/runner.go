@@ -113,6 +113,7 @@ type Runner struct {
 	count   atomic.Int64 // of queues
 
 	workers sync.WaitGroup // of all queues, halted ones too
+	crew    crew           // who they are
 
 	saidMu sync.Mutex
 	said   map[string]time.Time // troubles, and when they were last logged
@@ -230,6 +231,7 @@ func (r *Runner) poll() time.Duration {
 // Run works until ctx ends, then lets the attempts in flight end, for up to
 // Drain, records what came of them, and gives the lanes back.
 func (r *Runner) Run(ctx context.Context) error {
+	defer r.crew.dismiss()
 	// Attempts outlive ctx: a clean stop waits for them.
 	work, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
