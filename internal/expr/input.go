@@ -1,11 +1,9 @@
 package expr
 
 import (
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -98,26 +96,6 @@ func parse(body []byte, contentType string) (any, error) {
 func looksLikeJSON(body []byte) bool {
 	start := strings.TrimLeft(string(body[:min(len(body), 64)]), " \t\r\n")
 	return strings.HasPrefix(start, "{") || strings.HasPrefix(start, "[")
-}
-
-func parseForm(body []byte) (any, error) {
-	fields, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, errors.New("payload: not a form: a % that escapes nothing, or a semicolon")
-	}
-	object := make(map[string]any, len(fields))
-	for name, values := range fields {
-		if len(values) == 1 {
-			object[name] = values[0]
-			continue
-		}
-		several := make([]any, len(values))
-		for i, v := range values {
-			several[i] = v
-		}
-		object[name] = several
-	}
-	return object, nil
 }
 
 // variable is the value of $event.
