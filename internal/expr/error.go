@@ -35,12 +35,12 @@ func parseError(source string, err error) error {
 	return e
 }
 
-func compileError(source string, err error) error {
+func compileError(source string, scope []string, err error) error {
 	e := &SyntaxError{Msg: err.Error()}
 	if name, ok := strings.CutPrefix(e.Msg, "variable not defined: "); ok {
 		e.Offset = locate(source, name)
 		e.Msg = "no variable " + name
-		e.Hint = "there are $event, and what the expression names itself with “as $name”"
+		e.Hint = thereAre(scope)
 	}
 	return e
 }

@@ -26,15 +26,16 @@ const (
 
 // Code is a compiled expression. It is immutable and safe for concurrent use.
 type Code struct {
-	source   string
-	path     []string // of a plain path such as .data.id; then jq is nil
-	jq       *gojq.Code
-	variable bool // uses $event
-	assigns  bool
+	source  string
+	path    []string // of a plain path such as .data.id; then jq is nil
+	jq      *gojq.Code
+	uses    uses
+	assigns bool
 }
 
-// Compile compiles an expression. The error is a *SyntaxError.
-func Compile(source string) (code *Code, err error) {
+// Compile compiles an expression in a scope: the names of variables, such as
+// [CallVar], that it may use beside $event. The error is a *SyntaxError.
+func Compile(source string, scope ...string) (code *Code, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			code, err = nil, &SyntaxError{Msg: fmt.Sprintf("the expression broke the compiler: %v", p)}
@@ -57,14 +58,14 @@ func Compile(source string) (code *Code, err error) {
 	if c.path = plainPath(query); c.path != nil {
 		return c, nil
 	}
-	rw := &rewriter{source: source}
+	rw := &rewriter{source: source, scope: scope}
 	query = rw.query(query)
 	if rw.err != nil {
 		return nil, rw.err
 	}
-	c.variable = rw.usesEvent
+	c.uses = rw.uses
 	if c.jq, err = gojq.Compile(query, options...); err != nil {
-		return nil, compileError(source, err)
+		return nil, compileError(source, scope, err)
 	}
 	return c, nil
 }
@@ -115,11 +116,11 @@ func (c *Code) run(ctx context.Context, in *Input) (v any, err error) {
 			v, err = nil, fmt.Errorf("the expression broke the interpreter: %v", p)
 		}
 	}()
-	var event any
-	if c.variable {
-		event = in.variable()
+	vars, err := in.variables(c.uses)
+	if err != nil {
+		return nil, err
 	}
-	v, ok := c.jq.RunWithContext(f, payload, event, f).Next()
+	v, ok := c.jq.RunWithContext(f, payload, append(vars, f)...).Next()
 	if !ok {
 		return nil, f.failed() // no output is null
 	}

@@ -3,9 +3,7 @@ package expr
 import (
 	"fmt"
 	"mime"
-	"net/http"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -20,20 +18,9 @@ type Input struct {
 	payload any
 	err     error
 	parsed  bool
-	vars    map[string]any
-}
 
-// Event is what $event holds. Empty texts and zero times are null in it.
-type Event struct {
-	ID         string
-	Source     string
-	SourceID   string
-	Type       string
-	Entity     string
-	Version    string
-	OccurredAt time.Time
-	ReceivedAt time.Time
-	Headers    http.Header // by name in lower case, the first value of each
+	origin *Input // whose payload is the event's body; nil: this one
+	scope  scope
 }
 
 // NewInput makes an input of a request's body.
@@ -51,7 +38,9 @@ func NewInput(body []byte, contentType string, event Event) *Input {
 // With returns an input with another payload, such as a transform's result, and
 // the same event.
 func (in *Input) With(payload any) *Input {
-	return &Input{payload: payload, parsed: true, event: in.event, vars: in.vars}
+	out := in.derived()
+	out.payload, out.parsed = payload, true
+	return out
 }
 
 // Payload returns the parsed payload, which must not be changed.
@@ -96,38 +85,4 @@ func parse(body []byte, contentType string) (any, error) {
 func looksLikeJSON(body []byte) bool {
 	start := strings.TrimLeft(string(body[:min(len(body), 64)]), " \t\r\n")
 	return strings.HasPrefix(start, "{") || strings.HasPrefix(start, "[")
-}
-
-// variable is the value of $event.
-func (in *Input) variable() map[string]any {
-	if in.vars == nil {
-		e := in.event
-		headers := make(map[string]any, len(e.Headers))
-		for name, values := range e.Headers {
-			if len(values) > 0 {
-				headers[strings.ToLower(name)] = values[0]
-			}
-		}
-		in.vars = map[string]any{
-			"id": known(e.ID), "source": known(e.Source), "source_id": known(e.SourceID),
-			"type": known(e.Type), "entity": known(e.Entity), "version": known(e.Version),
-			"occurred_at": moment(e.OccurredAt), "received_at": moment(e.ReceivedAt),
-			"headers": headers,
-		}
-	}
-	return in.vars
-}
-
-func known(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-func moment(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UTC().Format(time.RFC3339Nano)
 }

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -14,9 +15,10 @@ import (
 // interpreter's steps: "a | sort" becomes "a | __sorts($__fuel) | sort". The
 // meters (meter.go) give back their input, and so are no hindrance to paths.
 type rewriter struct {
-	source    string
-	err       *SyntaxError // the first
-	usesEvent bool
+	source string
+	scope  []string     // variables beside $event
+	err    *SyntaxError // the first
+	uses   uses
 }
 
 // refuse notes what is wrong with the first occurrence of word.
@@ -64,6 +66,9 @@ func (r *rewriter) pattern(p *gojq.Pattern) {
 func (r *rewriter) term(t *gojq.Term) *gojq.Query {
 	suffixes := t.SuffixList
 	t.SuffixList = nil
+	if t.Type == gojq.TermTypeFunc && t.Func.Name == "$event" && !beside(suffixes, "body") {
+		r.uses |= usesBody
+	}
 	q := r.bare(t)
 	for _, s := range suffixes {
 		if s.Index != nil {
@@ -173,13 +178,20 @@ func (r *rewriter) str(s *gojq.String) {
 func (r *rewriter) name(name string) {
 	switch {
 	case !strings.HasPrefix(name, "$"):
-	case name == "$event":
-		r.usesEvent = true
+	case variables[name] != 0 && (name == "$event" || slices.Contains(r.scope, name)):
+		r.uses |= variables[name]
+	case variables[name] != 0:
+		r.refuse(name, thereAre(r.scope), "%s is not known here", name)
 	case name == "$ENV":
 		r.refuse(name, refusals["env"], "$ENV is not available")
-	case name == "$entity", name == "$link", name == "$call", name == "$destination", name == "$route":
+	case name == "$entity", name == "$link", name == "$destination", name == "$route":
 		r.refuse(name, "", "%s is not in this version", name)
 	}
+}
+
+// beside tells that suffixes begin with a plain name other than the one given.
+func beside(suffixes []*gojq.Suffix, name string) bool {
+	return len(suffixes) > 0 && suffixes[0].Index != nil && suffixes[0].Index.Name != "" && suffixes[0].Index.Name != name
 }
 
 // sorted lists names for a "did you mean".

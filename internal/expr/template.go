@@ -21,8 +21,8 @@ type piece struct {
 }
 
 // CompileTemplate compiles text in which {…} holds an expression, and {{ and }}
-// stand for braces. The error is a *SyntaxError.
-func CompileTemplate(source string) (*Template, error) {
+// stand for braces; scope is [Compile]'s. The error is a *SyntaxError.
+func CompileTemplate(source string, scope ...string) (*Template, error) {
 	t := &Template{source: source}
 	var literal strings.Builder
 	for i := 0; i < len(source); {
@@ -37,7 +37,7 @@ func CompileTemplate(source string) (*Template, error) {
 			if end < 0 {
 				return nil, &SyntaxError{Offset: i, Msg: "a { without its }", Hint: "for a brace in the text write {{"}
 			}
-			code, err := Compile(source[i+1 : end])
+			code, err := Compile(source[i+1:end], scope...)
 			if err != nil {
 				return nil, shifted(err, i+1)
 			}

@@ -1,0 +1,187 @@
+package expr
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Variables beside $event: there only in the scopes that name them.
+const (
+	CallVar     = "$call"     // the call that a check is about
+	ResponseVar = "$response" // the answer whose body is the payload
+)
+
+// uses are the variables that an expression uses.
+type uses uint8
+
+const (
+	usesEvent uses = 1 << iota
+	usesBody       // $event.body, or $event as a whole
+	usesCall
+	usesResponse
+)
+
+var variables = map[string]uses{"$event": usesEvent, CallVar: usesCall, ResponseVar: usesResponse}
+
+func thereAre(scope []string) string {
+	return "there are " + strings.Join(append([]string{"$event"}, scope...), ", ") + ", and what the expression names itself with “as $name”"
+}
+
+// Event is what $event holds, beside its body. Empty texts and zero times are
+// null in it.
+type Event struct {
+	ID         string
+	Source     string
+	SourceID   string
+	Type       string
+	Entity     string
+	Version    string
+	OccurredAt time.Time
+	ReceivedAt time.Time
+	Headers    http.Header // by name in lower case, the first value of each
+}
+
+// Call is what $call holds, beside its body, which is that of the input.
+type Call struct {
+	ID      string
+	Key     string // its idempotency key
+	Method  string
+	Path    string // without the query
+	Headers http.Header
+}
+
+// scope is what variables stand for; each is made when first used.
+type scope struct {
+	call     *Call
+	response map[string]any
+	made     map[uses]map[string]any
+}
+
+// Calling returns an input of the same payload, which is the body of a call.
+func (in *Input) Calling(c Call) *Input {
+	out := in.derived()
+	out.payload, out.err, out.parsed = in.payload, in.err, in.parsed
+	out.body, out.contentType = in.body, in.contentType
+	out.scope.call, out.scope.made = &c, nil
+	return out
+}
+
+// Answered returns an input whose payload is the body of an answer, and whose
+// event and call are the same.
+func (in *Input) Answered(status int, header http.Header, body []byte) *Input {
+	out := in.derived()
+	out.body, out.contentType = body, header.Get("Content-Type")
+	out.scope.response = map[string]any{"status": status, "headers": firsts(header)}
+	return out
+}
+
+// derived is an input of the same event, without a payload.
+func (in *Input) derived() *Input {
+	return &Input{event: in.event, origin: in.source(), scope: in.scope}
+}
+
+func (in *Input) source() *Input {
+	if in.origin != nil {
+		return in.origin
+	}
+	return in
+}
+
+// variables are the values of $event, $call and $response: null where they are
+// not used or not known.
+func (in *Input) variables(u uses) ([]any, error) {
+	out := make([]any, 3, 4)
+	if u == 0 {
+		return out, nil
+	}
+	if u&usesEvent != 0 {
+		v, err := in.eventVar(u&usesBody != 0)
+		if err != nil {
+			return nil, err
+		}
+		out[0] = v
+	}
+	if c := in.scope.call; u&usesCall != 0 && c != nil {
+		v, err := in.callVar(c)
+		if err != nil {
+			return nil, err
+		}
+		out[1] = v
+	}
+	if in.scope.response != nil {
+		out[2] = in.scope.response
+	}
+	return out, nil
+}
+
+func (in *Input) eventVar(whole bool) (map[string]any, error) {
+	kind := usesEvent
+	if whole {
+		kind = usesBody
+	}
+	return in.make(kind, func() (map[string]any, error) {
+		e := in.event
+		v := map[string]any{
+			"id": known(e.ID), "source": known(e.Source), "source_id": known(e.SourceID),
+			"type": known(e.Type), "entity": known(e.Entity), "version": known(e.Version),
+			"occurred_at": moment(e.OccurredAt), "received_at": moment(e.ReceivedAt),
+			"headers": firsts(e.Headers),
+		}
+		var err error
+		if whole {
+			v["body"], err = in.source().Payload()
+		}
+		return v, err
+	})
+}
+
+func (in *Input) callVar(c *Call) (map[string]any, error) {
+	return in.make(usesCall, func() (map[string]any, error) {
+		body, err := in.source().Payload()
+		return map[string]any{
+			"id": known(c.ID), "key": known(c.Key), "method": c.Method, "path": c.Path,
+			"headers": firsts(c.Headers), "body": body,
+		}, err
+	})
+}
+
+func (in *Input) make(kind uses, f func() (map[string]any, error)) (map[string]any, error) {
+	if v := in.scope.made[kind]; v != nil {
+		return v, nil
+	}
+	v, err := f()
+	if err != nil {
+		return nil, err
+	}
+	if in.scope.made == nil {
+		in.scope.made = map[uses]map[string]any{}
+	}
+	in.scope.made[kind] = v
+	return v, nil
+}
+
+// firsts are headers as expressions see them.
+func firsts(h http.Header) map[string]any {
+	out := make(map[string]any, len(h))
+	for name, values := range h {
+		if len(values) > 0 {
+			out[strings.ToLower(name)] = values[0]
+		}
+	}
+	return out
+}
+
+func known(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func moment(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}

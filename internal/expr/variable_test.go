@@ -1,0 +1,78 @@
+package expr
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A check's expressions see the answer, and what was asked for.
+func TestChecksSeeTheirCall(t *testing.T) {
+	in := NewInput([]byte(`{"order":7}`), "application/json", Event{Type: "POST /v1/pay"}).Calling(Call{
+		ID: "call_1", Key: "k-1", Method: "POST", Path: "/v1/pay", Headers: http.Header{"X-A": {"b", "c"}},
+	})
+	answer := in.Answered(404, http.Header{"Content-Type": {"application/json"}, "Etag": {"e"}}, []byte(`{"data":[{"order":7}]}`))
+	for _, c := range []struct {
+		in           *Input
+		source, want string
+	}{
+		{in, ".order", "7"},
+		{in, "[$call.body.order, $call.key, $call.id, $call.method, $call.path, $call.headers]", `[7,"k-1","call_1","POST","/v1/pay",{"x-a":"b"}]`},
+		{in, "$response", "null"},
+		{answer, "[.data[] | select(.order == $call.body.order)] | length", "1"},
+		{answer, "[$response.status, $response.headers.etag]", `[404,"e"]`},
+		{answer, "[$event.type, $event.body.order, ($event | .body.order)]", `["POST /v1/pay",7,7]`},
+		{answer.With("x"), "[., $event.body.order, $call.key, $response.status]", `["x",7,"k-1",404]`},
+		{NewInput([]byte(`1`), "", Event{}), "$call", "null"},
+	} {
+		code, err := Compile(c.source, CallVar, ResponseVar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := code.JSON(t.Context(), c.in); string(out) != c.want || err != nil {
+			t.Errorf("%s: %s %v, want %s", c.source, out, err, c.want)
+		}
+	}
+}
+
+// The event's body is parsed only where an expression looks at it: one that is
+// broken spoils nothing else.
+func TestBrokenBodySpoilsOnlyWhoLooks(t *testing.T) {
+	in := NewInput([]byte(`{"order":`), "application/json", Event{Type: "t"}).Answered(200, nil, []byte(`{}`))
+	for source, want := range map[string]bool{
+		"$event.type": true, "$event.headers.body": true, "$response.status": true,
+		"$event.body": false, `$event["body"]`: false, "$event": false, "$event | .type": false,
+	} {
+		code, err := Compile(source, ResponseVar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := code.Run(t.Context(), in); (err == nil) != want {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}
+
+func TestVariablesOutOfScope(t *testing.T) {
+	for _, c := range []struct {
+		source string
+		scope  []string
+		want   string
+	}{
+		{"$call.body", nil, "$call is not known here; there are $event, and"},
+		{"$call.body", []string{ResponseVar}, "$call is not known here; there are $event, $response, and"},
+		{"$response", []string{CallVar}, "$response is not known here; there are $event, $call, and"},
+		{"$nope", []string{CallVar}, "no variable $nope; there are $event, $call, and"},
+		{"$entity", []string{CallVar}, "$entity is not in this version; "},
+	} {
+		_, err := CompileTemplate("{"+c.source+"}", c.scope...)
+		syntax, ok := err.(*SyntaxError)
+		if !ok {
+			t.Errorf("%s: %v", c.source, err)
+			continue
+		}
+		if got := syntax.Msg + "; " + syntax.Hint; !strings.HasPrefix(got, c.want) || syntax.Offset != 1 {
+			t.Errorf("%s at %d: %s", c.source, syntax.Offset, got)
+		}
+	}
+}
