@@ -92,7 +92,7 @@ type Source struct {
 // Destination is a request to make.
 type Destination struct {
 	Name    string
-	URL     *expr.Template // each {…} is escaped for where it stands
+	URL     *expr.Template // the whole, on a system's base too; each {…} is escaped for where it stands
 	Method  *expr.Template // default POST
 	Headers []Header
 	Body    *expr.Code        // nil: the event's (or the route's transform's) body
@@ -103,10 +103,10 @@ type Destination struct {
 	Timeout           Timeouts
 	Retry             Retry
 	Concurrency       int         // default 16
-	Shards            int         // of its queue; default 1, at most Concurrency
+	Shards            int         // of its queue: its system's; default 1
 	System            string      // that it is a request on; its own name where it has a url
-	Unsafe            bool        // not repeatable
-	OnUnknown         []OnUnknown // if Unsafe
+	Unsafe            bool        // not repeatable without more ado: an intent first, and what nobody knows goes on by OnUnknown
+	OnUnknown         []OnUnknown // if Unsafe; ends with UnknownHold
 	Check             *Check
 	Fallback          *Fallback // nil: none
 	RenamedFrom       string

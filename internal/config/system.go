@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/verify"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -25,10 +26,16 @@ type System struct {
 	Retry       Retry    // of calls, likewise
 	Answers     int64    // bytes of a call's response that are kept; default 1 MiB
 	Calls       []CallRule
+	Shards      int    // of its queues; default 1
 	Proxy       string // address of a listener for this system alone; "": none
+	RenamedFrom string
 
-	text string
+	text string // as written; "" for a destination's own
 }
+
+// Declared tells that the system is one of its own, which can be called, rather
+// than what a destination's url implies.
+func (s *System) Declared() bool { return s.URL != nil }
 
 // Auth is how requests to a system are authenticated: one of the types below.
 // Its secrets are resolved.
@@ -67,7 +74,7 @@ type HMAC struct {
 	Header  string         // that the signature goes into
 	Prefix  string         // before it, for example "sha256="
 	Stamp   string         // header for the time in Unix seconds; "": none
-	Content *expr.Template // of $request: method, path, body, timestamp; nil: the body
+	Content *verify.Template // what is signed, of body, timestamp, method, url, path and headers; nil: the body
 }
 
 func (Bearer) auth()    {}
@@ -102,12 +109,12 @@ type Idempotency struct {
 }
 
 // CallRule is what is known of some of a system's requests. The first that
-// matches holds.
+// matches holds: see [System.Rule].
 type CallRule struct {
 	Method     string      // "*": any
 	Path       []string    // segments; "*" is any one, "**" at the end any rest
-	Repeatable *bool       // nil: by the method, and by the system's idempotency
-	OnUnknown  []OnUnknown // nil: see UsualUnknown
+	Repeatable *bool       // nil: by the method
+	OnUnknown  []OnUnknown // ends with UnknownHold; nil: see UsualUnknown
 	Check      *Check
 	AssignKey  bool      // a call without an Idempotency-Key gets one
 	Fallback   *Fallback // answer given when the system gives none; nil: none
@@ -126,8 +133,8 @@ const (
 
 // Check asks a system whether something took effect.
 type Check struct {
-	Method string         // default GET
-	Path   *expr.Template // on the system
+	Method string         // GET, HEAD or POST; default GET
+	URL    *expr.Template // the whole of it: its path on the system's base
 	Found  *expr.Code     // true of the answer: it did
 	Absent *expr.Code     // true of the answer: it certainly did not; nil: nothing proves that
 	After  time.Duration  // wait before the first; default 5 s
@@ -140,6 +147,6 @@ type Fallback struct {
 	To     string        // name of a destination
 	OnDead bool          // default true
 	OnOpen bool          // also while the breaker is open
-	For    time.Duration // what is diverted is given up after so long; 0: as To says
+	For    time.Duration // what is diverted is given up after so long; 0: as To says. Not of a call
 	Answer *seawall.Answer
 }
