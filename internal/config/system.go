@@ -69,11 +69,11 @@ type OAuth2 struct {
 // Content gives, in a header.
 type HMAC struct {
 	Secret  string
-	Hash    string         // sha256, sha512
-	Encode  string         // hex, base64
-	Header  string         // that the signature goes into
-	Prefix  string         // before it, for example "sha256="
-	Stamp   string         // header for the time in Unix seconds; "": none
+	Hash    string           // sha256, sha512
+	Encode  string           // hex, base64
+	Header  string           // that the signature goes into
+	Prefix  string           // before it, for example "sha256="
+	Stamp   string           // header for the time in Unix seconds; "": none
 	Content *verify.Template // what is signed, of body, timestamp, method, url, path and headers; nil: the body
 }
 
