@@ -104,6 +104,8 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.closers.add("store", a.store.Close)
+	// All nodes go by one clock: what one finds due, the others do.
+	a.Now = func() time.Time { return o.Now().Add(a.store.Ahead()) }
 	if err = a.start(ctx); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/seawall"
@@ -83,5 +84,34 @@ func TestG4_TwoNodesOnOneStore(t *testing.T) {
 	receive()
 	if len(ids) != 2*events || len(shop.got) != 0 {
 		t.Errorf("%d of %d delivered, %d more than once", len(ids), 2*events, len(shop.got))
+	}
+}
+
+// A node whose clock is an hour behind plans and claims like the others: what is
+// due for one is for all.
+func TestG2_ANodeWithAWrongClockDeliversInTime(t *testing.T) {
+	shop := newConsumer(t)
+	for _, off := range []time.Duration{-time.Hour, time.Hour} {
+		db := pgcluster.Shared(t)
+		node := run(t, onPostgres(t, db, shop.URL+"/hooks", "text"), func(o *Options) {
+			o.Now = func() time.Time { return time.Now().Add(off) }
+		})
+		const near = 5 * time.Second // the half of a slow answer is not known to be the way there
+		began := time.Now()
+		if status := node.send(1); status != http.StatusOK {
+			t.Fatalf("answered %d", status)
+		}
+		id, err := seawall.ParseDeliveryID(shop.next(t).Header.Get("Webhook-Id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := node.store.Delivery(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := id.Event().Time(); at.Sub(began).Abs() > near || d.Created.Sub(began).Abs() > near {
+			t.Errorf("with a clock that is %s off, the event is of %s and its delivery of %s; it was sent at %s", off, at, d.Created, began)
+		}
+		node.stop()
 	}
 }

@@ -30,12 +30,16 @@ type Store interface {
 
 	// Commits counts transactions, and the writes that they carried.
 	Commits() (commits, ops int64)
+
+	// Ahead is how far the clock that all nodes go by is ahead of this one's; 0
+	// while they agree to about two seconds.
+	Ahead() time.Duration
 }
 
 // Options say how a store is opened. The zero value is fine.
 type Options struct {
 	Serve bool             // to serve from it, not to look into it beside the gateway
-	Now   func() time.Time // default time.Now; PostgreSQL has its own
+	Now   func() time.Time // this node's clock; default time.Now
 	Cache int64            // bytes of pages that SQLite may keep in memory; 0: as it likes
 	Log   *slog.Logger     // default: nothing is logged
 }
@@ -68,7 +72,7 @@ func whole(ctx context.Context, s Store) error {
 
 func open(ctx context.Context, addr config.Store, o Options) (Store, error) {
 	if addr.Engine() == "postgres" {
-		s, err := postgres.Open(ctx, string(addr), postgres.Options{Log: o.Log, Application: application(o)})
+		s, err := postgres.Open(ctx, string(addr), postgres.Options{Own: o.Now, Log: o.Log, Application: application(o)})
 		if err != nil {
 			return nil, err
 		}
@@ -104,6 +108,7 @@ func application(o Options) string {
 type onSQLite struct{ *sqlite.Store }
 
 func (s onSQLite) Commits() (commits, ops int64) { st := s.Stats(); return st.Commits, st.Ops }
+func (s onSQLite) Ahead() time.Duration          { return 0 }
 
 type onPostgres struct{ *postgres.Store }
 

@@ -33,7 +33,8 @@ type Sender struct {
 }
 
 // NewSender makes a sender to the source of a [Setup] at one or several gateways;
-// of those it asks another one after each failure. Its queue takes most events;
+// of those each of its hands has one that it asks first, and asks another one after
+// each failure: a gateway that stands still stops its own hands only. Its queue takes most events;
 // what is unsent when ctx ends is given up. answered sees every answer, 0 for
 // none, and may be nil.
 func NewSender(ctx context.Context, h *History, most int, answered func(status int, took time.Duration), addrs ...string) *Sender {
@@ -43,7 +44,7 @@ func NewSender(ctx context.Context, h *History, most int, answered func(status i
 	s := &Sender{history: h, work: make(chan int, most), answered: answered}
 	for i := range senders {
 		s.wg.Go(func() {
-			c := caller{at: i, source: load.NewSource(Path, SourceSecret, "witness")}
+			c := caller{home: i, source: load.NewSource(Path, SourceSecret, "witness")}
 			for _, addr := range addrs {
 				c.conns = append(c.conns, load.NewConn(addr))
 			}
@@ -60,7 +61,7 @@ func NewSender(ctx context.Context, h *History, most int, answered func(status i
 // caller is one of a sender's hands: one request at a time.
 type caller struct {
 	conns  []*load.Conn
-	at     int
+	home   int
 	source *load.Source
 }
 
@@ -71,10 +72,10 @@ func (c *caller) close() {
 }
 
 func (s *Sender) send(ctx context.Context, c *caller, seq int) {
-	for ctx.Err() == nil {
+	for at := c.home; ctx.Err() == nil; at++ {
 		s.history.Try(seq)
 		began := time.Now()
-		status, err := c.conns[c.at%len(c.conns)].Do(c.source.Request(seq))
+		status, err := c.conns[at%len(c.conns)].Do(c.source.Request(seq))
 		if err != nil {
 			status = 0
 		}
@@ -83,7 +84,6 @@ func (s *Sender) send(ctx context.Context, c *caller, seq int) {
 			s.history.Ack(seq)
 			return
 		}
-		c.at++
 		Pause(ctx, retryAfter)
 	}
 }

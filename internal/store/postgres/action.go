@@ -24,7 +24,7 @@ func (s *Store) record(ctx context.Context, q querier, a seawall.Action) error {
 	}
 	at := a.At
 	if at.IsZero() {
-		at = s.now()
+		at = s.time()
 	}
 	_, err := q.Exec(ctx, "INSERT INTO action (at, by, what, target, detail) VALUES ($1, $2, $3, $4, $5)",
 		at, orNull(legible(a.By)), legible(a.What), legible(a.On), detail)

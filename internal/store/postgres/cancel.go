@@ -50,7 +50,7 @@ const qCancel = `WITH gone AS (DELETE FROM delivery WHERE id = ANY ($1) RETURNIN
 func (s *Store) Cancel(ctx context.Context, ids []seawall.DeliveryID, reason string, a seawall.Action) (ended []seawall.DeliveryID, err error) {
 	at := a.At
 	if at.IsZero() {
-		at = s.now()
+		at = s.time()
 	}
 	err = s.change(ctx, func(tx pgx.Tx) error {
 		ended = nil

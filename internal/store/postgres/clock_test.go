@@ -19,12 +19,11 @@ func TestG4_LeasesGoByTheDatabasesClock(t *testing.T) {
 	url := pgcluster.Shared(t)
 	node := func(off time.Duration) *Store {
 		t.Helper()
-		s, err := Open(t.Context(), url, Options{})
+		s, err := Open(t.Context(), url, Options{Own: func() time.Time { return time.Now().Add(off) }})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { s.Close() })
-		s.now = func() time.Time { return time.Now().Add(off) }
 		return s
 	}
 	nodes := map[string]*Store{"right": node(0), "ahead": node(time.Hour), "behind": node(-time.Hour)}
@@ -93,12 +92,62 @@ func TestG9_ClocksThatDifferAreLoggedOnce(t *testing.T) {
 	}
 	t.Cleanup(func() { s.Close() })
 	for _, off := range []time.Duration{0, time.Hour, time.Hour, 0, -time.Minute} {
-		s.now = func() time.Time { return time.Now().Add(off) }
+		s.own = func() time.Time { return time.Now().Add(off) }
 		if _, err := s.Beat(t.Context(), store.Node{Name: "n1"}, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if differ, agree := strings.Count(said.String(), "differ"), strings.Count(said.String(), "agree again"); differ != 2 || agree != 1 {
 		t.Errorf("said %d times that they differ, and %d that they agree again:\n%s", differ, agree, &said)
+	}
+}
+
+// A node's time is the database's, to about the time of an answer, from when it
+// opens the store on and whenever its own clock jumps.
+func TestG2_ANodesTimeIsTheDatabases(t *testing.T) {
+	url := pgcluster.Shared(t)
+	off := time.Duration(0)
+	own := func() time.Time { return time.Now().Add(off) }
+	for _, off = range []time.Duration{0, time.Hour, -30 * 24 * time.Hour} {
+		s, err := Open(t.Context(), url, Options{Own: own})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		near := func(when string) {
+			t.Helper()
+			if apart := s.time().Sub(time.Now()); apart.Abs() > time.Second {
+				t.Errorf("%s with a clock that is %s off, its time is %s off", when, off, apart)
+			}
+		}
+		near("opened")
+		for _, jump := range []time.Duration{-time.Hour, 3 * time.Second, 0} {
+			off += jump
+			if _, err := s.Beat(t.Context(), store.Node{Name: "n1"}, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			near("after a jump")
+		}
+	}
+}
+
+// What differs by less than matters is left alone, or every beat would move time.
+func TestClocksThatAgreeAreLeftAlone(t *testing.T) {
+	s, at := &Store{log: slog.New(slog.DiscardHandler)}, time.Now()
+	for _, c := range []struct {
+		ahead, took, want time.Duration
+	}{
+		{0, time.Millisecond, 0},
+		{time.Second, time.Millisecond, 0},
+		{-1900 * time.Millisecond, time.Millisecond, 0},
+		{5 * time.Second, 9 * time.Second, 0}, // it may be the answer that was late
+		{time.Minute, 2 * time.Second, time.Minute},
+		{time.Minute + time.Second, time.Millisecond, time.Minute},
+		{time.Second, time.Millisecond, 0},
+	} {
+		s.compareClock(at.Add(c.ahead), at.Add(-c.took/2), at.Add(c.took/2))
+		if got := s.Ahead(); got != c.want {
+			t.Errorf("ahead by %s, read within %s: taken for %s, want %s", c.ahead, c.took, got, c.want)
+		}
 	}
 }

@@ -68,7 +68,7 @@ func (s *Store) part(id seawall.EventID) int32 {
 	if s.days.has(day) {
 		return day
 	}
-	if today := dayAt(s.now()); day >= today-daysBehind && day <= today+daysAhead {
+	if today := dayAt(s.time()); day >= today-daysBehind && day <= today+daysAhead {
 		s.lookForDay()
 	}
 	return 0
@@ -121,7 +121,7 @@ func (s *Store) loadDays(ctx context.Context) error {
 
 // addDays makes the tables of the days to come, those that are missing.
 func (s *Store) addDays(ctx context.Context) error {
-	today := dayAt(s.now())
+	today := dayAt(s.time())
 	missing := func() (days []int32) {
 		for day := today - daysBehind; day <= today+daysAhead; day++ {
 			if !s.days.has(day) {

@@ -98,7 +98,7 @@ func (w *importer) part(ctx context.Context, id seawall.EventID) (int32, error) 
 	if w.s.days.has(day) || w.days[day] {
 		return day, nil
 	}
-	if today := dayAt(w.s.now()); day <= 0 || day > today+daysAhead {
+	if today := dayAt(w.s.time()); day <= 0 || day > today+daysAhead {
 		return 0, nil
 	}
 	if _, err := w.s.pool.Exec(ctx, "SELECT seawall_add_day($1)", day); err != nil {

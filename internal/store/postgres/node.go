@@ -18,27 +18,7 @@ const (
 	// Those that died are forgotten after a while: they are not in the way.
 	qForgetNodes = "DELETE FROM node WHERE until < " + now + " - interval '1 hour'"
 	qNodes       = "SELECT name, revision FROM node WHERE until > " + now
-
-	qClock = "SELECT " + now
 )
-
-// clockApart is from what difference on a node's clock is worth a word: what falls
-// due by one node's clock waits as long by another's.
-const clockApart = 2 * time.Second
-
-// compareClock logs it when the clocks of this node and of the database have come
-// apart, or together again. theirs was read between asked and answered.
-func (s *Store) compareClock(theirs, asked, answered time.Time) {
-	apart := max(theirs.Sub(answered), asked.Sub(theirs), 0)
-	switch off := apart > clockApart; {
-	case off == s.clockOff.Swap(off):
-	case off:
-		s.log.Warn("the clocks of this node and of the database differ: deliveries may wait as long",
-			"by", apart.Round(time.Millisecond), "hint", "is the time of both kept by NTP?")
-	default:
-		s.log.Info("the clocks of this node and of the database agree again")
-	}
-}
 
 func (s *Store) Beat(ctx context.Context, node store.Node, ttl time.Duration) ([]store.Node, error) {
 	ctx, cancel := context.WithTimeout(ctx, flushFor)
@@ -48,7 +28,7 @@ func (s *Store) Beat(ctx context.Context, node store.Node, ttl time.Duration) ([
 	b.Queue(qForgetNodes, s.clock())
 	b.Queue(qClock, s.clock())
 	b.Queue(qNodes, s.clock())
-	asked := s.now()
+	asked := s.own()
 	r := s.pool.SendBatch(ctx, b)
 	defer r.Close()
 	for range 2 {
@@ -60,7 +40,7 @@ func (s *Store) Beat(ctx context.Context, node store.Node, ttl time.Duration) ([
 	if err := r.QueryRow().Scan(&theirs); err != nil {
 		return nil, judge(err)
 	}
-	s.compareClock(theirs, asked, s.now())
+	s.compareClock(theirs, asked, s.own())
 	rows, err := r.Query()
 	if err != nil {
 		return nil, judge(err)

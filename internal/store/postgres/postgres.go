@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,14 +26,16 @@ type Options struct {
 	// Now is for tests alone, which move the clock: leases then go by it. nil:
 	// the database's clock, which is the same for all nodes.
 	Now         func() time.Time
-	Log         *slog.Logger // nil: nothing is logged
-	Application string       // shown in pg_stat_activity; "": seawall
+	Own         func() time.Time // this node's clock; nil: time.Now
+	Log         *slog.Logger     // nil: nothing is logged
+	Application string           // shown in pg_stat_activity; "": seawall
 }
 
 // Store is an open database. It implements store.Store.
 type Store struct {
 	pool  *pgxpool.Pool
-	now   func() time.Time  // of this process
+	now   func() time.Time  // of this process: what deadlines are counted by
+	own   func() time.Time  // what this node takes for the time
 	clock func() *time.Time // sent along as the database's clock; nil: its own
 	log   *slog.Logger
 	names *names
@@ -52,7 +53,7 @@ type Store struct {
 	cursors    cursors
 	signals    *signals
 
-	clockOff  atomic.Bool // the database's clock is another than ours
+	skew      skew
 	failed    chan struct{}
 	closeOnce sync.Once
 }
@@ -70,9 +71,12 @@ const (
 // Open connects, brings the layout up to this version, and makes the store
 // ready. A server that would not keep what it acknowledges is refused.
 func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
-	s := &Store{now: time.Now, clock: func() *time.Time { return nil }, log: o.Log, failed: make(chan struct{})}
+	s := &Store{now: time.Now, own: time.Now, clock: func() *time.Time { return nil }, log: o.Log, failed: make(chan struct{})}
+	if o.Own != nil {
+		s.own = o.Own
+	}
 	if o.Now != nil {
-		s.now, s.clock = o.Now, func() *time.Time { return new(o.Now()) }
+		s.now, s.own, s.clock = o.Now, o.Now, func() *time.Time { return new(o.Now()) }
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -32,7 +32,7 @@ func (s *Store) Replan(ctx context.Context, id seawall.EventID, routing seawall.
 			return err
 		}
 		for i, d := range ds {
-			ok, err := e.add(ctx, tx, &d, lines[i].id, routes[i], s.now())
+			ok, err := e.add(ctx, tx, &d, lines[i].id, routes[i], s.time())
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -13,8 +14,10 @@ const oldest = 140000
 func (s *Store) verify(ctx context.Context) error {
 	var version int
 	var fsync, commit string
+	var theirs time.Time
+	asked := s.own()
 	err := s.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
-		current_setting('synchronous_commit')`).Scan(&version, &fsync, &commit)
+		current_setting('synchronous_commit'), `+now, s.clock()).Scan(&version, &fsync, &commit, &theirs)
 	switch {
 	case err != nil:
 		return judge(err)
@@ -28,5 +31,6 @@ func (s *Store) verify(ctx context.Context) error {
 		return seawall.Errorf(seawall.ErrInvalid, "synchronous_commit is off for this role or database: a crash would lose acknowledged events").
 			WithHint("ALTER ROLE … SET synchronous_commit = on, or set it in postgresql.conf")
 	}
+	s.compareClock(theirs, asked, s.own())
 	return nil
 }
