@@ -248,6 +248,19 @@ func (m *memory) Gates(context.Context) (out []store.GateState, _ error) {
 	return out, nil
 }
 
+func (m *memory) Delivery(_ context.Context, id seawall.DeliveryID) (*seawall.Delivery, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, ps := range m.pending {
+		for _, p := range ps {
+			if p.Delivery.ID == id {
+				return &p.Delivery, nil
+			}
+		}
+	}
+	return &seawall.Delivery{ID: id, State: seawall.Canceled}, nil
+}
+
 func (m *memory) add(dest string, n int) (ids []seawall.DeliveryID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -35,8 +35,6 @@ type queue struct {
 	awake   chan struct{}
 	halted  chan struct{}
 	once    sync.Once
-	waits   context.Context // ends when nothing more is started
-	endWait context.CancelFunc
 	workers sync.WaitGroup
 	settles sync.WaitGroup // attempts made whose outcome is not recorded yet
 	before  *queue         // the one this replaces: its attempts end before ours begin
@@ -49,11 +47,15 @@ type queue struct {
 	bytes       atomic.Int64 // of bodies in hand
 
 	mu      sync.Mutex
+	waits   context.Context // for the system: ends when nothing more is started, or nothing for now
+	endWait context.CancelFunc
 	busy    map[seawall.DeliveryID]struct{} // claimed or reserved, and not yet settled
 	gone    map[seawall.DeliveryID]struct{} // let go while a claim was under way; nil between claims
 	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
 	shelf   []store.Claimed                 // the array that hand began in, to begin there again
 	working int                             // workers running
+	asking  int                             // of those, the ones that wait for the system
+	turns   map[string]struct{}             // entities that had their turn, while there is waiting
 	waiting int                             // attempts made whose outcome is not recorded yet
 	full    bool                            // the store may hold more that is due
 	rescan  bool                            // the next claim looks from the oldest on
@@ -81,9 +83,17 @@ const maxConcurrency = 1024
 func (q *queue) resize(n int) { q.concurrency.Store(int32(min(max(n, 1), maxConcurrency))) }
 
 func (q *queue) setGate(g seawall.Gate) {
-	if seawall.Gate(q.gate.Swap(uint32(g))) != g {
-		q.lookAgain()
+	if seawall.Gate(q.gate.Swap(uint32(g))) == g {
+		return
 	}
+	// Whoever waits for the system lets go of what it would have tried.
+	q.mu.Lock()
+	q.endWait()
+	if g == seawall.Open && !q.stopped() {
+		q.waits, q.endWait = context.WithCancel(q.lane.ctx)
+	}
+	q.mu.Unlock()
+	q.lookAgain()
 }
 
 // lookAgain has the next claim look from the oldest delivery on, soon: one that
@@ -300,39 +310,126 @@ func (q *queue) slots() int { return int(q.concurrency.Load()) - q.working - q.w
 // run works until nothing is in hand.
 func (q *queue) run() {
 	for {
-		pass, ok := q.enter()
-		c, some := q.next(ok)
+		waits, some := q.ask()
 		if !some {
-			if ok {
-				pass.Leave()
-			}
 			return
 		}
-		q.attempt(c, pass)
+		pass, waited, ok := q.enter(waits)
+		c, some := q.next(waited)
+		switch {
+		case !some:
+			pass.Leave()
+			return
+		case !ok || waited && !q.stillWaits(&c):
+			pass.Leave()
+			q.letGo(&c)
+		default:
+			q.attempt(c, pass)
+		}
 	}
 }
 
-// enter waits until the system may be asked once more.
-func (q *queue) enter() (Pass, bool) {
-	if q.r.Enter == nil {
-		return freely{}, true
-	}
-	p, err := q.r.Enter(q.waits, q.key.Lane, q.key.destination)
-	return p, err == nil
-}
-
-// next takes a delivery out of hand; a worker that may not, finds none, or is one
-// too many, ends.
-func (q *queue) next(may bool) (c store.Claimed, ok bool) {
+// ask tells whether something is in hand for one more worker to ask the system
+// for; one who finds nothing, or is one too many, ends.
+func (q *queue) ask() (waits context.Context, some bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !may || len(q.hand) == 0 || q.slots() < 0 {
+	if len(q.hand) <= q.asking || q.slots() < 0 {
+		q.working--
+		return nil, false
+	}
+	q.asking++
+	return q.waits, true
+}
+
+// longWait is from when on what is in hand may have been ended meanwhile.
+const longWait = time.Second
+
+// enter waits until the system may be asked once more. waited tells that it took
+// long.
+func (q *queue) enter(waits context.Context) (p Pass, waited, ok bool) {
+	if q.r.Enter == nil {
+		return freely{}, false, true
+	}
+	start := q.r.Now()
+	p, err := q.r.Enter(waits, q.key.Lane, q.key.destination)
+	if err != nil {
+		return freely{}, false, false
+	}
+	return p, q.r.Now().Sub(start) > longWait, true
+}
+
+// stillWaits tells whether a delivery that was in hand for long is still to be
+// tried: a person may have ended it meanwhile. Where the store does not say, it
+// is left for another time.
+func (q *queue) stillWaits(c *store.Claimed) bool {
+	ctx, cancel := context.WithTimeout(q.lane.ctx, storeTime)
+	defer cancel()
+	d, err := q.r.Store.Delivery(ctx, c.Delivery.ID)
+	return err == nil && d.State == seawall.Pending && d.Destination == q.key.destination
+}
+
+// next takes a delivery out of hand. Where there is waiting, entities take turns:
+// whose turn has not been longest goes first.
+func (q *queue) next(waited bool) (c store.Claimed, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asking--
+	if len(q.hand) == 0 || q.slots() < 0 {
+		clear(q.turns)
 		q.working--
 		return c, false
+	}
+	if waited || len(q.turns) > 0 {
+		q.turn()
 	}
 	c, q.hand[0] = q.hand[0], store.Claimed{}
 	q.hand = q.hand[1:]
 	return c, true
+}
+
+// turn moves to the front of the hand the first delivery of an entity that had no
+// turn since all had one. The caller has the lock.
+func (q *queue) turn() {
+	if len(q.turns) > q.capacity() {
+		clear(q.turns)
+	}
+	for i := range q.hand {
+		d := &q.hand[i].Delivery
+		if d.Entity == "" {
+			q.toFront(i)
+			return
+		}
+		if _, had := q.turns[d.Entity]; had {
+			continue
+		}
+		if q.turns == nil {
+			q.turns = map[string]struct{}{}
+		}
+		q.turns[d.Entity] = struct{}{}
+		q.toFront(i)
+		return
+	}
+	clear(q.turns)
+	q.turns[q.hand[0].Delivery.Entity] = struct{}{}
+}
+
+func (q *queue) toFront(i int) {
+	if i == 0 {
+		return
+	}
+	c := q.hand[i]
+	copy(q.hand[1:i+1], q.hand[:i])
+	q.hand[0] = c
+}
+
+// letGo puts back what was in hand and is not tried.
+func (q *queue) letGo(c *store.Claimed) {
+	q.release(len(c.Event.Body))
+	q.forget(c.Delivery.ID)
+	// A claim that found it busy here passed it over: this queue's after the gate
+	// opened again, or that of the queue in our place.
+	q.r.passedOver(q.key)
 }
 
 // attempt tries one delivery and passes on what came of it.
@@ -340,11 +437,7 @@ func (q *queue) attempt(c store.Claimed, pass Pass) {
 	size := len(c.Event.Body)
 	if q.stopped() || !q.open() || !q.lane.stands() {
 		pass.Leave()
-		q.release(size)
-		q.forget(c.Delivery.ID)
-		// A claim that found it busy here passed it over: this queue's after
-		// the gate opened again, or that of the queue in our place.
-		q.r.passedOver(q.key)
+		q.letGo(&c)
 		return
 	}
 	if q.unsafe && !q.mayBegin(&c) {
@@ -390,7 +483,7 @@ func (q *queue) forget(id seawall.DeliveryID) {
 func (q *queue) settled() {
 	q.mu.Lock()
 	q.waiting--
-	if len(q.hand) > 0 && q.slots() > 0 && !q.stopped() {
+	if len(q.hand) > q.asking && q.slots() > 0 && !q.stopped() {
 		q.working++
 		q.spawn(q.run)
 	}

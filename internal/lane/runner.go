@@ -30,6 +30,7 @@ type Store interface {
 	Begin(ctx context.Context, l store.Lease, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error)
 	Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error)
 	Gates(ctx context.Context) ([]store.GateState, error)
+	Delivery(ctx context.Context, id seawall.DeliveryID) (*seawall.Delivery, error)
 }
 
 // Wanted is what the running configuration wants drained.
