@@ -126,8 +126,8 @@ func (a *App) adopt(ctx context.Context) {
 // swap makes a configuration the running one and returns the one before. What is
 // in flight ends on that.
 func (a *App) swap(next *live) *live {
+	a.systems.Use(next.config)
 	before := a.path.swap(next)
-	before.send.Close() // idle connections
 	a.waiting.forget()
 	return before
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/metrics"
 	"github.com/seawall-dev/seawall/internal/receive"
+	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -58,6 +59,7 @@ type App struct {
 	metrics *metrics.Metrics
 	path    *path
 	lanes   *lane.Runner
+	systems *system.Systems
 	receive *receive.Receiver
 
 	public, admin net.Listener
@@ -133,8 +135,15 @@ func (a *App) start(ctx context.Context) error {
 			"destination", o.Destination, "count", o.Count)
 	}
 	a.path = newPath(a, first)
+	a.systems = system.New(system.Options{
+		Store: a.sharing(), Node: a.node, Alone: !a.shared, Agent: agent(a.Version), Now: a.Now, Log: a.Log,
+	})
+	a.systems.Use(first.config)
+	if err := a.systems.Learn(ctx); err != nil {
+		return fmt.Errorf("states of systems: %w", err)
+	}
 	a.lanes = lane.New(lane.Options{
-		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver,
+		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter,
 		Duties: []lane.Duty{{Name: "retention", Do: a.upkeep}},
 		Log:    a.Log, Now: a.Now, Poll: a.poll(), Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
 	})
@@ -144,6 +153,7 @@ func (a *App) start(ctx context.Context) error {
 	})
 	a.metrics.Watch(a.store, a.Now)
 	a.metrics.WatchCommits(a.store.Commits)
+	a.metrics.WatchSystems(a.systems.Status, a.Now)
 	return nil
 }
 
@@ -179,16 +189,20 @@ func (a *App) Run(ctx context.Context) (err error) {
 	// Notes are written for as long as requests are answered.
 	notes, stopNotes := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopNotes()
+	// What systems allow is renewed for as long as anything may be sent.
+	sending, stopSending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSending()
 
 	door := receive.NewDoor(a.public, a.Config.Limits.Memory)
 	public, admin := receive.Server(a.receive, door, a.Log), a.adminServer()
-	var servers, workers, notary errgroup.Group
+	var servers, workers, notary, keeper errgroup.Group
 	servers.Go(func() error { return serve(public, door, fail) })
 	servers.Go(func() error { return serve(admin, a.admin, fail) })
 	workers.Go(func() error { return a.lanes.Run(run) })
 	workers.Go(func() error { return a.listenTo(run) })
 	workers.Go(func() error { return a.watch(run, fail) })
 	notary.Go(func() error { return a.receive.Run(notes) })
+	keeper.Go(func() error { return a.systems.Run(sending) })
 	a.Log.Info("listening", "public", a.PublicAddr(), "admin", a.AdminAddr(), "revision", a.path.now().revision)
 
 	<-run.Done()
@@ -205,7 +219,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 	// Receiving ends first, the API last: it shows how the stop gets on.
 	err = errors.Join(public.Shutdown(stop), workers.Wait(), admin.Shutdown(stop), servers.Wait())
 	stopNotes()
-	return errors.Join(err, notary.Wait())
+	stopSending()
+	return errors.Join(err, notary.Wait(), keeper.Wait())
 }
 
 func serve(s *http.Server, l net.Listener, fail context.CancelCauseFunc) error {
@@ -251,6 +266,14 @@ func (a *App) adminServer() *http.Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.Log.Handler(), slog.LevelDebug),
 	}
+}
+
+// agent is the header user-agent of what the gateway sends of its own.
+func agent(version string) string {
+	if version == "" {
+		return "seawall"
+	}
+	return "seawall/" + version
 }
 
 // poll is how often queues look that nobody wakes. A signal from another node may

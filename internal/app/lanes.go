@@ -8,6 +8,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/system"
 )
 
 // wanted is what is to be drained: by the newest configuration, which is adopted
@@ -15,22 +16,22 @@ import (
 func (a *App) wanted(ctx context.Context) lane.Wanted {
 	a.adopt(ctx)
 	l := a.path.now()
-	return lane.Wanted{Revision: l.revision, Targets: targets(l.config, a.strays(ctx))}
+	return lane.Wanted{Revision: l.revision, Targets: append(targets(l.config, a.strays(ctx)), calls(l.config)...)}
 }
 
 // targets are the destinations' queues, one for each shard; and in lanes that the
 // configuration no longer has, those that still hold something: of a shard that
-// is gone, or of the name that a destination had. All of a destination's queues
+// is gone, of the system or of the name that a destination had. All of a destination's queues
 // share its concurrency.
 func targets(c *config.Config, waiting []store.PendingQueue) []lane.Target {
 	var out []lane.Target
 	for _, d := range c.Destinations {
-		first, shards := len(out), max(d.Shards, 1)
+		first, shards, to := len(out), max(d.Shards, 1), system.Name(d)
 		for shard := range shards {
-			out = append(out, lane.Target{Name: d.Name, Lane: store.Lane{System: d.Name, Shard: shard}})
+			out = append(out, lane.Target{Name: d.Name, Lane: store.Lane{System: to, Shard: shard}})
 		}
 		for _, w := range waiting {
-			ours := w.Destination == d.Name && w.System == d.Name && w.Shard < shards
+			ours := w.Destination == d.Name && w.System == to && w.Shard < shards
 			if !ours && (w.Destination == d.Name || d.RenamedFrom != "" && w.Destination == d.RenamedFrom) {
 				out = append(out, lane.Target{Name: w.Destination, Lane: w.Lane, Stray: true})
 			}
@@ -99,6 +100,7 @@ func (a *App) wake(destination string) {
 
 // hear takes in a signal of another node.
 func (a *App) hear(s store.Signal) {
+	a.systems.Hear(s)
 	if s.System == "" {
 		a.waiting.forget()
 		a.lanes.Refresh()

@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
-	"github.com/seawall-dev/seawall/internal/egress"
 	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/receive"
-	"github.com/seawall-dev/seawall/internal/send"
 	"github.com/seawall-dev/seawall/internal/shape"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -26,7 +24,6 @@ type live struct {
 	current      *receive.Current
 	plan         *plan.Planner
 	shape        *shape.Shaper
-	send         *send.Sender
 }
 
 func newLive(revision int64, c *config.Config, version string) *live {
@@ -37,7 +34,6 @@ func newLive(revision int64, c *config.Config, version string) *live {
 		routes:       map[string]*config.Route{},
 		plan:         plan.New(c),
 		shape:        shape.New(c, version),
-		send:         send.New(send.Options{Policy: egress.New(c.Egress)}),
 	}
 	for _, s := range c.Sources {
 		l.sources[s.Name] = s
@@ -87,9 +83,6 @@ func (r *revisions) get(ctx context.Context, number int64) (*live, error) {
 		return nil, fmt.Errorf("configuration revision %d: %w", number, err)
 	}
 	if len(r.kept) >= keptRevisions {
-		for _, old := range r.kept {
-			old.send.Close()
-		}
 		clear(r.kept)
 	}
 	l := newLive(number, c, r.version)

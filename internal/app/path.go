@@ -13,13 +13,14 @@ import (
 	"github.com/seawall-dev/seawall/internal/send"
 	"github.com/seawall-dev/seawall/internal/settle"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
 // path is an event's way through the gateway, by the running configuration:
 //
 //	receive → verify → identify → plan → accept:  COMMIT event, key, deliveries → 2xx
-//	claim → shape → send → settle:                COMMIT attempt, state
+//	enter → claim → shape → send → settle:        COMMIT attempt, state
 //
 // The first half is package receive's, with plan from here; the second is
 // deliver, called by package lane for each delivery claimed.
@@ -73,7 +74,7 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 		// A reload has just taken it away: its queue is about to be halted.
 		return store.Settlement{State: seawall.Pending, Due: at.Add(goneFor), Reason: "the destination is not in the configuration", At: at}
 	}
-	record, reply := p.attempt(ctx, l, c, at)
+	record, reply := p.attempt(ctx, l, c, at, pass)
 	v := settle.Judge(to.Retry, &c.Delivery, reply, p.app.Now(), p.app.Jitter)
 	if to.Unsafe {
 		v = v.HoldUnknown()
@@ -94,7 +95,7 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 
 // attempt shapes and sends. A payload that makes our own code panic harms only
 // its own delivery.
-func (p *path) attempt(ctx context.Context, l *live, c *store.Claimed, now time.Time) (record *seawall.Request, reply send.Reply) {
+func (p *path) attempt(ctx context.Context, l *live, c *store.Claimed, now time.Time, pass lane.Pass) (record *seawall.Request, reply send.Reply) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			p.app.Log.Error("attempt panicked", "delivery", c.Delivery.ID.String(), "panic", caught, "stack", string(debug.Stack()))
@@ -105,7 +106,8 @@ func (p *path) attempt(ctx context.Context, l *live, c *store.Claimed, now time.
 	if err != nil {
 		return record, send.Reply{At: now, Err: err}
 	}
-	return record, l.send.Do(ctx, out, send.Timeouts(l.destinations[c.Delivery.Destination].Timeout))
+	to := l.destinations[c.Delivery.Destination]
+	return record, p.send(ctx, pass, system.Name(to), record, out, send.Timeouts(to.Timeout))
 }
 
 // observe counts an attempt and logs what an operator would want to know of it.

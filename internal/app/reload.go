@@ -88,6 +88,9 @@ func (a *App) orphans(ctx context.Context, c *config.Config) (orphans, error) {
 	for _, d := range c.Destinations {
 		known[d.Name], known[d.RenamedFrom] = true, true
 	}
+	for _, t := range calls(c) {
+		known[t.Name] = true
+	}
 	var gone orphans
 	for _, p := range pending {
 		if !known[p.Destination] && p.Count > 0 {

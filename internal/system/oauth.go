@@ -363,7 +363,9 @@ func (o *oauth) fetch(ctx context.Context, refresh string) (token, error) {
 }
 
 // at names the token endpoint, without a query.
-func (o *oauth) at() string { return o.c.TokenURL.Scheme + "://" + o.c.TokenURL.Host + o.c.TokenURL.EscapedPath() }
+func (o *oauth) at() string {
+	return o.c.TokenURL.Scheme + "://" + o.c.TokenURL.Host + o.c.TokenURL.EscapedPath()
+}
 
 // explain says what a token endpoint refused and what to do, without a secret.
 func (o *oauth) explain(err error, refresh string) error {
