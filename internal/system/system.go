@@ -138,6 +138,9 @@ func (y *System) enter(ctx context.Context, flow string, hasty bool) (*Pass, err
 	if y.free.Load() {
 		return y.freely, nil
 	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	y.mu.Lock()
 	w := y.line.add(flow, hasty)
 	y.peak = max(y.peak, y.flight+y.line.count)
