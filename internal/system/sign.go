@@ -13,16 +13,19 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
-	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/internal/send"
+	"github.com/seawall-dev/seawall/internal/verify"
 )
 
 // signer signs each request.
 type signer struct{ config.HMAC }
 
-func (s *signer) put(ctx context.Context, r *send.Request, now time.Time) error {
+func (s *signer) put(_ context.Context, r *send.Request, now time.Time) error {
 	stamp := strconv.FormatInt(now.Unix(), 10)
-	content, err := s.content(ctx, r, stamp)
+	if s.Stamp != "" {
+		r.Header[http.CanonicalHeaderKey(s.Stamp)] = []string{stamp}
+	}
+	content, err := s.content(r, stamp)
 	if err != nil {
 		return fmt.Errorf("not sent: what the signature is over: %w", err)
 	}
@@ -31,32 +34,24 @@ func (s *signer) put(ctx context.Context, r *send.Request, now time.Time) error 
 		hash = sha512.New
 	}
 	mac := hmac.New(hash, []byte(s.Secret))
-	mac.Write(content)
+	for _, part := range content {
+		mac.Write(part)
+	}
 	sum := mac.Sum(nil)
 	text := hex.EncodeToString(sum)
 	if s.Encode == "base64" {
 		text = base64.StdEncoding.EncodeToString(sum)
 	}
-	if s.Stamp != "" {
-		r.Header[http.CanonicalHeaderKey(s.Stamp)] = []string{stamp}
-	}
 	r.Header[http.CanonicalHeaderKey(s.HMAC.Header)] = []string{s.Prefix + text}
 	return nil
 }
 
-func (s *signer) content(ctx context.Context, r *send.Request, stamp string) ([]byte, error) {
+func (s *signer) content(r *send.Request, stamp string) ([][]byte, error) {
 	if s.Content == nil {
-		return r.Body, nil
+		return [][]byte{r.Body}, nil
 	}
-	text, err := s.Content.Expand(ctx, signed(r, stamp), expr.Raw)
-	return []byte(text), err
-}
-
-// signed is what a template of a signature may speak of.
-func signed(r *send.Request, stamp string) *expr.Input {
-	return (&expr.Input{}).With(map[string]any{
-		"method": r.Method, "path": r.URL.EscapedPath(), "query": r.URL.RawQuery, "host": r.URL.Host,
-		"body": string(r.Body), "timestamp": stamp,
+	return s.Content.Fill(&verify.Content{
+		Body: r.Body, Timestamp: stamp, URL: r.URL.String(), Path: r.URL.EscapedPath(), Method: r.Method, Header: r.Header,
 	})
 }
 

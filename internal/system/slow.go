@@ -181,7 +181,7 @@ func resets(v string, now time.Time) time.Duration {
 			return 0
 		case n > 1e11:
 			return time.UnixMilli(int64(n)).Sub(now)
-		case n > 1e9:
+		case n > 5e8:
 			return time.Unix(int64(n), 0).Sub(now)
 		case n > maxHold.Seconds():
 			return maxHold

@@ -135,11 +135,11 @@ func (y *System) EnterClosed(ctx context.Context, flow string) (*Pass, error) {
 }
 
 func (y *System) enter(ctx context.Context, flow string, hasty bool) (*Pass, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if y.free.Load() {
 		return y.freely, nil
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
 	}
 	y.mu.Lock()
 	w := y.line.add(flow, hasty)

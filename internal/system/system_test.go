@@ -526,8 +526,10 @@ func TestRetryAfterHoldsAllNodes(t *testing.T) {
 			reply func() send.Reply
 			want  time.Duration
 		}{
-			"seconds":       {func() send.Reply { return status(429, "Retry-After", "90") }, 90 * time.Second},
-			"a date":        {func() send.Reply { return status(503, "Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)) }, time.Hour},
+			"seconds": {func() send.Reply { return status(429, "Retry-After", "90") }, 90 * time.Second},
+			"a date": {func() send.Reply {
+				return status(503, "Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+			}, time.Hour},
 			"much too long": {func() send.Reply { return status(503, "Retry-After", "999999999") }, 24 * time.Hour},
 			"none left": {func() send.Reply {
 				return status(200, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix()))
