@@ -121,6 +121,35 @@ func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 	return reply
 }
 
+// Stream makes one attempt like Do, but leaves the response's body to be read: a
+// read that passes through is not kept. limits bound it up to the response's
+// header; from then on ctx does. The reply is as Do's, without the body; the
+// response is nil if there is none, and else the caller closes its body.
+func (s *Sender) Stream(ctx context.Context, r *Request, limits Timeouts) (*http.Response, Reply) {
+	t := &try{}
+	reply := Reply{At: s.now()}
+	if limits.Header == 0 || limits.Whole > 0 && limits.Whole < limits.Header {
+		limits.Header = limits.Whole
+	}
+	limits.Whole = 0
+	t.prepare(ctx, r)
+	resp, err := s.client(limits).RoundTrip(t.req)
+	reply.Took = s.now().Sub(reply.At)
+	reply.Sent = t.connected.Load()
+	switch {
+	case err == nil:
+		reply.Response = &seawall.Response{Status: resp.StatusCode, Proto: resp.Proto, Headers: selected(resp.Header.Clone())}
+		return resp, reply
+	case ctx.Err() != nil:
+		reply.Canceled, reply.Err = true, errCutOff
+	case !reply.Sent:
+		reply.Err = errors.New(describe(err, r.URL, limits, stageConnect))
+	default:
+		reply.Err = errors.New(describe(err, r.URL, limits, stageHeader))
+	}
+	return nil, reply
+}
+
 func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d > 0 {
 		return context.WithTimeout(ctx, d)
