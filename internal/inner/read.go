@@ -105,6 +105,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, resp *http.Resp
 		return
 	}
 	c := http.NewResponseController(w)
+	if resp.ContentLength < 0 {
+		_ = c.Flush() // the body may begin much later
+	}
 	stalled := time.AfterFunc(stallTime, cancel)
 	defer stalled.Stop()
 	buf := make([]byte, 32<<10)
