@@ -21,8 +21,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seawall-dev/seawall/internal/api"
+	"github.com/seawall-dev/seawall/internal/call"
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/engine"
+	"github.com/seawall-dev/seawall/internal/inner"
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/metrics"
 	"github.com/seawall-dev/seawall/internal/receive"
@@ -61,8 +63,12 @@ type App struct {
 	lanes   *lane.Runner
 	systems *system.Systems
 	receive *receive.Receiver
+	calls   *call.Calls
+	inner   *inner.Handler
 
 	public, admin net.Listener
+	private       net.Listener // nil: there is no internal listener
+	alone         []alone
 	accepted      notice
 	stopping      chan struct{}
 	closers       closers
@@ -117,6 +123,9 @@ func Open(ctx context.Context, o Options) (_ *App, err error) {
 	if a.admin, err = a.listen("admin", o.Config.Node.Admin); err != nil {
 		return nil, err
 	}
+	if err = a.bindInner(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -151,6 +160,7 @@ func (a *App) start(ctx context.Context) error {
 		Current: a.path.current, Store: a.store, Reserve: a.path.reserve(a.lanes),
 		Metrics: a.metrics, Log: a.Log, Now: a.Now, Random: a.Random,
 	})
+	a.startCalls()
 	a.metrics.Watch(a.store, a.Now)
 	a.metrics.WatchCommits(a.store.Commits)
 	a.metrics.WatchSystems(a.systems.Status, a.Now)
@@ -198,12 +208,17 @@ func (a *App) Run(ctx context.Context) (err error) {
 	var servers, workers, notary, keeper errgroup.Group
 	servers.Go(func() error { return serve(public, door, fail) })
 	servers.Go(func() error { return serve(admin, a.admin, fail) })
+	inners := a.innerServers()
+	for _, s := range inners {
+		servers.Go(func() error { return serve(s.Server, s.at, fail) })
+	}
 	workers.Go(func() error { return a.lanes.Run(run) })
+	workers.Go(func() error { return a.calls.Run(run) })
 	workers.Go(func() error { return a.listenTo(run) })
 	workers.Go(func() error { return a.watch(run, fail) })
 	notary.Go(func() error { return a.receive.Run(notes) })
 	keeper.Go(func() error { return a.systems.Run(sending) })
-	a.Log.Info("listening", "public", a.PublicAddr(), "admin", a.AdminAddr(), "revision", a.path.now().revision)
+	a.Log.Info("listening", "public", a.PublicAddr(), "admin", a.AdminAddr(), "internal", a.InnerAddr(), "revision", a.path.now().revision)
 
 	<-run.Done()
 	close(a.stopping)
@@ -217,7 +232,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	// Receiving ends first, the API last: it shows how the stop gets on.
-	err = errors.Join(public.Shutdown(stop), workers.Wait(), admin.Shutdown(stop), servers.Wait())
+	err = errors.Join(public.Shutdown(stop), shutdown(stop, inners), workers.Wait(), admin.Shutdown(stop), servers.Wait())
 	stopNotes()
 	stopSending()
 	return errors.Join(err, notary.Wait(), keeper.Wait())

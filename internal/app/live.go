@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/call"
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/receive"
@@ -22,6 +23,7 @@ type live struct {
 	destinations map[string]*config.Destination // by name, and by the name they were renamed from
 	routes       map[string]*config.Route
 	current      *receive.Current
+	calls        *call.Current
 	plan         *plan.Planner
 	shape        *shape.Shaper
 }
@@ -56,6 +58,7 @@ func newLive(revision int64, c *config.Config, version string) *live {
 			return l.plan.Plan(revision, ev, now)
 		},
 	}
+	l.calls = callable(l)
 	return l
 }
 

@@ -33,7 +33,7 @@ type Current struct {
 	Plan func(ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery)
 }
 
-// Options are what Calls works with. All are needed, but Reserve.
+// Options are what Calls works with. All are needed, but Reserve and Stopping.
 type Options struct {
 	Current func() *Current
 	Store   Store
@@ -46,6 +46,9 @@ type Options struct {
 	Now    func() time.Time
 	Random io.Reader // for ids; safe for concurrent use
 	Shared bool      // other nodes may settle what waits here
+	// Stopping is closed when the process is about to stop: who waits is let go.
+	// It may be nil.
+	Stopping <-chan struct{}
 }
 
 // Calls takes over calls. Run must run beside it.

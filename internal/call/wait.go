@@ -74,7 +74,8 @@ func (c *Calls) Settled(ss []store.Settlement) {
 	}
 }
 
-// Wait returns a call as soon as it is settled, or as it stands when ctx ends.
+// Wait returns a call as soon as it is settled, or as it stands when ctx ends
+// or the process is about to stop.
 func (c *Calls) Wait(ctx context.Context, call *Call) (*Call, error) {
 	if call.Settled() {
 		return call, nil
@@ -92,6 +93,8 @@ func (c *Calls) Wait(ctx context.Context, call *Call) (*Call, error) {
 		}
 		select {
 		case <-ctx.Done():
+			return now, nil
+		case <-c.Stopping:
 			return now, nil
 		case <-told:
 		case <-ponder.C:

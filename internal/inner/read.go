@@ -26,8 +26,12 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, s *config.System,
 	}
 	system := h.System(s.Name)
 	to, err := Join(s.URL, req.Path)
-	if err != nil || system == nil {
+	if err != nil {
 		h.refuse(w, r, badRequest(seawall.Errorf(seawall.ErrInvalid, "the path cannot be joined to the system's url")))
+		return
+	}
+	if system == nil { // a reload is under way
+		h.refuse(w, r, seawall.Errorf(seawall.ErrUnavailable, "system %s cannot be asked at this moment", s.Name))
 		return
 	}
 	if until, open := system.Open(); open {
