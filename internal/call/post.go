@@ -90,8 +90,7 @@ func (c *Calls) acceptance(cur *Current, system *config.System, p *Post, now tim
 	id := seawall.NewEventID(now, c.Random)
 	key := p.Key
 	if key == "" {
-		rule := Rule(system, p.Method, p.Path)
-		if !Safe(p.Method) && (rule == nil || !rule.AssignKey) {
+		if !Safe(p.Method) && !system.Rule(p.Method, plain(p.Path)).AssignKey {
 			return a, ErrKeyMissing
 		}
 		key, *assigned = id.Call(), true

@@ -183,6 +183,15 @@ func (r *Request) hash() [16]byte {
 	return [16]byte(h.Sum(nil)[:16])
 }
 
+// plain is the path of a target, without escapes.
+func plain(target string) string {
+	path, _, _ := strings.Cut(target, "?")
+	if p, err := url.PathUnescape(path); err == nil {
+		return p
+	}
+	return path
+}
+
 // kind is the type of the call's event: method and path, bounded.
 func (r *Request) kind() string {
 	path, _, _ := strings.Cut(r.Path, "?")
