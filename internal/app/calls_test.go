@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/access"
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -125,4 +127,30 @@ func TestEventsComeInByToken(t *testing.T) {
 	}
 	r.want(r.ask("POST", "/in/hub", calls, `{"a":1}`), 403)
 	r.want(r.ask("POST", "/in/hub", "not one of ours", `{"a":1}`), 401)
+}
+
+// A read passes through with the system's own credential, and leaves nothing
+// behind.
+func TestReadPassesThrough(t *testing.T) {
+	seen := make(chan *http.Request, 1)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r
+		w.Header().Set("X-Theirs", "1")
+		w.WriteHeader(203)
+		io.WriteString(w, "[1,2]")
+	}))
+	defer api.Close()
+	r := run(t, withPayments(configuration(t, t.TempDir(), "http://127.0.0.1:1/"), api.URL+"/base"))
+	secret := r.token("shop", "calls:payments")
+	got := r.want(r.ask("GET", "/proxy/payments/v1/charges?limit=3", secret, ""), 203)
+	if got.body != "[1,2]" || got.Header.Get("X-Theirs") != "1" {
+		t.Errorf("%v %s", got.Header, got.body)
+	}
+	asked := <-seen
+	if asked.Header.Get("Authorization") != "Bearer their-secret" || asked.RequestURI != "/base/v1/charges?limit=3" {
+		t.Errorf("%s %v", asked.RequestURI, asked.Header)
+	}
+	if l, err := r.store.ListEvents(t.Context(), store.EventFilter{}, store.Page{}); err != nil || len(l.Items) != 0 {
+		t.Errorf("%d events, %v", len(l.Items), err)
+	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 
@@ -11,7 +12,9 @@ import (
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/inner"
 	"github.com/seawall-dev/seawall/internal/receive"
+	"github.com/seawall-dev/seawall/internal/send"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -101,7 +104,47 @@ func (a *App) InnerAddr() string {
 }
 
 // reads is a system as what only looks passes through to it.
-func (a *App) reads(string) inner.System { return nil }
+func (a *App) reads(name string) inner.System {
+	y, s := a.systems.Of(name), a.path.now().calls.System(name)
+	if y == nil || s == nil {
+		return nil
+	}
+	return reader{y, send.Timeouts(s.Timeout)}
+}
+
+type reader struct {
+	*system.System
+	limits send.Timeouts
+}
+
+// flowOfReads is in whose turn reads are: after all that waits for the system, and
+// before more of it.
+const flowOfReads = "reads"
+
+func (r reader) Read(ctx context.Context, req *send.Request) (*http.Response, send.Reply, error) {
+	pass, err := r.EnterClosed(ctx, flowOfReads)
+	if err != nil {
+		return nil, send.Reply{}, err
+	}
+	resp, reply := pass.Stream(ctx, req, r.limits)
+	if resp == nil {
+		pass.Leave()
+		return nil, reply, nil
+	}
+	resp.Body = leaving{resp.Body, pass}
+	return resp, reply, nil
+}
+
+// leaving is a body with which the leave to ask is given back.
+type leaving struct {
+	io.ReadCloser
+	pass *system.Pass
+}
+
+func (l leaving) Close() error {
+	l.pass.Leave()
+	return l.ReadCloser.Close()
+}
 
 // answering is the store with the answers to calls.
 func (a *App) answering() call.Store {

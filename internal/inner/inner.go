@@ -36,7 +36,8 @@ type System interface {
 	Open() (until time.Time, open bool)
 	// Read waits for the system's leave, under the flow of reads, puts on its
 	// credentials and sends. The response's body is the caller's to read and to
-	// close. An error says that ctx ended before there was leave.
+	// close. An error says that ctx ended before there was leave, or that the
+	// system is left alone.
 	Read(ctx context.Context, r *send.Request) (*http.Response, send.Reply, error)
 }
 

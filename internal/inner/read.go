@@ -34,10 +34,6 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, s *config.System,
 		h.refuse(w, r, seawall.Errorf(seawall.ErrUnavailable, "system %s cannot be asked at this moment", s.Name))
 		return
 	}
-	if until, open := system.Open(); open {
-		h.closed(w, s.Name, until)
-		return
-	}
 	// The client's patience ends the wait for leave and for the header; what
 	// flows after that may take as long as it flows.
 	ctx, cancel := context.WithCancel(r.Context())
@@ -48,6 +44,10 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, s *config.System,
 	if resp == nil || !inTime {
 		if resp != nil {
 			resp.Body.Close()
+		}
+		if until, open := system.Open(); open && err != nil {
+			h.closed(w, s.Name, until)
+			return
 		}
 		h.unread(w, s.Name, reply, err, inTime)
 		return

@@ -120,37 +120,40 @@ func (y *System) Veil(r *seawall.Request) {
 	r.URL += mark + url.QueryEscape(query) + "=" + redacted
 }
 
+// way sends one request: whole, or with the answer's body left to be read.
+type way func(ctx context.Context, s *send.Sender, r *send.Request) send.Reply
+
 // ask makes one request with the system's credentials, and a second one only if
 // the first was refused for an access token that was not the newest.
-func (set *settings) ask(ctx context.Context, r *send.Request, limits send.Timeouts, now func() time.Time) send.Reply {
+func (set *settings) ask(ctx context.Context, r *send.Request, how way, now func() time.Time) send.Reply {
 	if set.auth == nil {
-		return set.sender.Do(ctx, r, limits)
+		return how(ctx, set.sender, r)
 	}
 	at := now()
 	if err := set.authorize(ctx, r, now); err != nil {
 		return send.Reply{At: at, Took: now().Sub(at), Err: err, Canceled: ctx.Err() != nil}
 	}
-	reply := set.once(ctx, r, limits, now)
+	reply := set.once(ctx, r, how, now)
 	reply.At, reply.Took = at, now().Sub(at)
 	set.scrub(&reply)
 	return reply
 }
 
-func (set *settings) once(ctx context.Context, r *send.Request, limits send.Timeouts, now func() time.Time) send.Reply {
+func (set *settings) once(ctx context.Context, r *send.Request, how way, now func() time.Time) send.Reply {
 	a, ok := set.auth.(renewer)
 	if !ok {
-		return set.sender.Do(ctx, r, limits)
+		return how(ctx, set.sender, r)
 	}
 	again := *r
 	again.Header = r.Header.Clone()
-	reply := set.sender.Do(ctx, r, limits)
+	reply := how(ctx, set.sender, r)
 	if reply.Response == nil || reply.Response.Status != http.StatusUnauthorized || reply.Canceled {
 		return reply
 	}
 	if !a.refused(ctx, &again) || a.put(ctx, &again, now()) != nil {
 		return reply
 	}
-	return set.sender.Do(ctx, &again, limits)
+	return how(ctx, set.sender, &again)
 }
 
 // authorize adds the credentials, to a request for the system itself only: a path

@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/send"
@@ -49,6 +50,26 @@ func (p *Pass) Leave() {
 // ctx ends. Where the system refuses an access token, which is then renewed, the
 // request is made a second time; nothing took effect of the first.
 func (p *Pass) Do(ctx context.Context, r *send.Request, limits send.Timeouts) send.Reply {
+	return p.ask(ctx, r, limits, func(ctx context.Context, s *send.Sender, r *send.Request) send.Reply {
+		return s.Do(ctx, r, limits)
+	})
+}
+
+// Stream is Do with the answer's body left to be read, like [send.Sender.Stream]:
+// what is learned is learned from its header. The pass is given back when the
+// body has been read.
+func (p *Pass) Stream(ctx context.Context, r *send.Request, limits send.Timeouts) (resp *http.Response, reply send.Reply) {
+	reply = p.ask(ctx, r, limits, func(ctx context.Context, s *send.Sender, r *send.Request) (reply send.Reply) {
+		if resp != nil {
+			resp.Body.Close() // of the one that was refused
+		}
+		resp, reply = s.Stream(ctx, r, limits)
+		return reply
+	})
+	return resp, reply
+}
+
+func (p *Pass) ask(ctx context.Context, r *send.Request, limits send.Timeouts, how way) send.Reply {
 	y := p.y
 	set, era := y.set.Load(), y.era.Load()
 	if p.bound {
@@ -60,7 +81,7 @@ func (p *Pass) Do(ctx context.Context, r *send.Request, limits send.Timeouts) se
 			era = y.era.Load()
 		}
 	}
-	reply := set.ask(ctx, r, limits, y.all.Now)
+	reply := set.ask(ctx, r, how, y.all.Now)
 	y.observe(p, set, era, reply)
 	return reply
 }
