@@ -72,7 +72,11 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 	to := l.destinations[c.Delivery.Destination]
 	if to == nil {
 		// A reload has just taken it away: its queue is about to be halted.
-		return store.Settlement{State: seawall.Pending, Due: at.Add(goneFor), Reason: "the destination is not in the configuration", At: at}
+		return store.Settlement{State: seawall.Pending, Due: at.Add(goneFor), Reason: "the destination is not in the configuration",
+			Step: c.Delivery.Step, At: at}
+	}
+	if c.Delivery.Step == seawall.Doubt {
+		return p.doubt(c, l, at)
 	}
 	record, reply := p.attempt(ctx, l, c, at, pass)
 	v := settle.Judge(to.Retry, &c.Delivery, reply, p.app.Now(), p.app.Jitter)
@@ -91,6 +95,17 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 	return store.Settlement{
 		Attempt: a, State: v.State, Reason: v.Reason, Due: v.Due, Disable: v.Disable, At: p.app.Now(),
 	}
+}
+
+// doubt records the attempt that a node was in when it went away, and sends nothing:
+// what it did, a person finds out.
+func (p *path) doubt(c *store.Claimed, l *live, at time.Time) store.Settlement {
+	a := &seawall.Attempt{N: c.Delivery.Attempts + 1, At: at, Step: seawall.Doubt, Outcome: seawall.Unknown,
+		Error:    "the node that was sending it went away: whether it took effect is not known",
+		Next:     "held for a person",
+		Revision: l.revision, Node: p.app.node}
+	p.observe(c, a, seawall.Held)
+	return store.Settlement{Attempt: a, State: seawall.Held, Reason: seawall.ReasonUnknown, At: at}
 }
 
 // attempt shapes and sends. A payload that makes our own code panic harms only

@@ -40,7 +40,7 @@ const (
 // mayBegin commits the intent to try a delivery. If it tells no, that is done
 // with: nothing was sent, and what may have been begun is put back.
 func (q *queue) mayBegin(c *store.Claimed) bool {
-	back := store.Settlement{State: seawall.Pending, Reason: c.Delivery.Reason, At: q.r.Now()}
+	back := store.Settlement{State: seawall.Pending, Reason: c.Delivery.Reason, Step: c.Delivery.Step, At: q.r.Now()}
 	switch b := q.begin(c.Delivery.ID); {
 	case b == mayNot:
 		q.forget(c.Delivery.ID)

@@ -38,6 +38,7 @@ type DeliveryFilter struct {
 	Source      string
 	Type        string // may hold * and ?
 	Destination string
+	System      string
 	Route       string
 	Entity      string
 	Since       time.Time // event received at or after

@@ -23,10 +23,13 @@ type Store interface {
 	Events
 	Queue
 	Deliveries
+	Answers
 	Arrivals
 	Gates
 	Nodes
 	Signals
+	Systems
+	Vault
 	Actions
 	Revisions
 	Tokens
@@ -122,7 +125,7 @@ type Settlement struct {
 	Reason   string
 	Due      time.Time       // for Pending
 	Step     seawall.Step    // for Pending: what the next attempt does
-	Move     *Place          // for Pending, not nil: the delivery goes on in that queue, as a first try
+	Move     *Place          // for Pending, not nil: the delivery goes on in that queue, as a first try, diverted
 	Answer   *seawall.Answer // of a call: kept with its delivery
 	Disable  string          // not "": the destination's gate becomes Disabled, for this reason
 	Outcomes []Acceptance    // events that this outcome is, accepted in the same transaction
@@ -153,7 +156,8 @@ type Queue interface {
 	// Acquire takes, for node, those of the lanes that nobody holds or whose
 	// lease has run out by the store's clock, each under a new token, for ttl.
 	// A lane that the node itself already holds is renewed under its token.
-	// What an owner before left in Sending becomes Held for [seawall.ReasonUnknown]
+	// What an owner before left in Sending becomes Pending again, due at once, with
+	// the step [seawall.Doubt]: who has it next goes on from an unknown outcome
 	// (G6). Lanes are created as they are first named.
 	Acquire(ctx context.Context, node string, lanes []Lane, ttl time.Duration) ([]Lease, error)
 
@@ -234,7 +238,8 @@ type Deliveries interface {
 	// Replay puts finished deliveries back into the queue, with their identity
 	// or, where asked, as a new delivery of the same event. Likewise, but never
 	// as new ones, those that are Held for [seawall.ReasonUnknown]. What is
-	// already waiting is left as it is, so repeating it adds nothing.
+	// already waiting is left as it is, so repeating it adds nothing. One that
+	// was diverted begins at its first destination again.
 	Replay(ctx context.Context, ids []seawall.DeliveryID, o ReplayOptions, a seawall.Action) ([]seawall.Delivery, error)
 
 	// Matching returns the ids of up to limit finished deliveries that a
@@ -348,6 +353,7 @@ type Share struct {
 	System string
 	Limit  int // over all nodes
 	Want   int // 0: nothing any more
+	Used   int // under way now: nobody else is given these before they have ended
 }
 
 // Systems keeps what the nodes share about outside systems.
@@ -356,19 +362,23 @@ type Systems interface {
 	SystemStates(ctx context.Context) ([]SystemState, error)
 
 	// SetSystem writes next, with the events that this is, if what stands still
-	// has next's Version; done tells whether. It returns what stands then.
+	// has next's Version; done tells whether. It returns what stands then: next
+	// under a higher Version, or what another wrote.
 	SetSystem(ctx context.Context, next SystemState, outcomes []Acceptance) (now SystemState, done bool, err error)
 
 	// Take takes up to want permits, which are used up whether they are used or
 	// not. If it gives none, wait is when the next will be there. It goes by the
-	// store's clock, and remembers over restarts.
+	// store's clock, and remembers over restarts. A rate without Every has no
+	// bound.
 	Take(ctx context.Context, system string, r Rate, want int) (permits int, wait time.Duration, err error)
 
-	// Share gives a node, for ttl, its share of what each system takes at a
-	// time: at most what it wants, all nodes' shares together never more than
-	// the limit. A node that has more than its even part while another waits
-	// loses the surplus at its next Share; where there are fewer than nodes that
-	// want some, they take turns.
+	// Share gives a node, for ttl by the store's clock, its share of what each
+	// system takes at a time: at most what it wants, all nodes' shares together,
+	// with what of theirs is still under way, never more than the limit. A node
+	// that has more than its even part while another waits loses the surplus at
+	// its next Share; where there are fewer than nodes that want some, they take
+	// turns. Of a node that does not ask again, the share is free after ttl: by
+	// then it must have stopped.
 	Share(ctx context.Context, node string, wants []Share, ttl time.Duration) ([]int, error)
 }
 
@@ -387,7 +397,8 @@ type Vault interface {
 	Sealed(ctx context.Context, name string) (*Sealed, error)
 	ListSealed(ctx context.Context) ([]Sealed, error)
 
-	// PutSealed writes s if what stands still has its Version, and tells whether.
+	// PutSealed writes s under a higher Version if what stands still has its
+	// Version, and tells whether. The very same again is done already.
 	PutSealed(ctx context.Context, s Sealed) (done bool, err error)
 
 	// Hold gives node the sole right to renew a secret for ttl, and tells

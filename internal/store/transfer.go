@@ -75,7 +75,7 @@ type Chunk struct {
 func (c *Chunk) Rows() int {
 	n := len(c.Events) + len(c.Arrivals) + len(c.Actions) + len(c.Revisions)
 	if c.Rest != nil {
-		n += len(c.Rest.Gates) + len(c.Rest.Tokens) + len(c.Rest.Lanes)
+		n += len(c.Rest.Gates) + len(c.Rest.Tokens) + len(c.Rest.Lanes) + len(c.Rest.Systems) + len(c.Rest.Rates) + len(c.Rest.Sealed)
 	}
 	return n
 }
@@ -97,8 +97,20 @@ type Key struct {
 // MovedDelivery is a delivery with its attempts.
 type MovedDelivery struct {
 	Delivery seawall.Delivery
-	Replayed bool // made by a replay
+	Replayed bool   // made by a replay
+	First    *Place `json:",omitempty"` // where it was before it was diverted
 	Attempts []seawall.Attempt
+	Answer   *seawall.Answer `json:",omitempty"`
+}
+
+// AnswerBytes is how large the answers to its deliveries are.
+func (m *MovedEvent) AnswerBytes() (n int) {
+	for i := range m.Deliveries {
+		if a := m.Deliveries[i].Answer; a != nil {
+			n += len(a.Body)
+		}
+	}
+	return n
 }
 
 // Rest is what is small, and the counters, so that no number is given twice.
@@ -109,6 +121,17 @@ type Rest struct {
 	Gates   []GateState
 	Tokens  []seawall.Token
 	Lanes   []LaneToken // those ever held
+
+	Systems []SystemState `json:",omitempty"`
+	Rates   []RateLevel   `json:",omitempty"`
+	Sealed  []Sealed      `json:",omitempty"`
+}
+
+// RateLevel is how much of a system's permits is used up.
+type RateLevel struct {
+	System string
+	Level  int64 // millionths of a permit
+	At     time.Time
 }
 
 // LaneToken is the last token of a lane.

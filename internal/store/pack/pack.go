@@ -151,6 +151,10 @@ func Attempt(a *seawall.Attempt) []byte {
 		p.blob(r.Body)
 		p.bool(r.Truncated)
 	}
+	if a.Step != seawall.Send || a.Destination != "" { // of few: programs before this one stop reading here
+		p.uint(uint64(a.Step))
+		p.text(a.Destination)
+	}
 	return p
 }
 
@@ -171,7 +175,27 @@ func ParseAttempt(b []byte) (a seawall.Attempt, err error) {
 		a.Response = &seawall.Response{Status: int(u.int()), Proto: u.text(), Headers: u.headers(),
 			Body: u.blob(), Truncated: u.bool()}
 	}
+	if u.err == nil && len(u.b) > 0 {
+		a.Step, a.Destination = seawall.Step(u.uint()), u.text()
+	}
 	return a, u.err
+}
+
+// Readdress says in a packed attempt of a delivery which destination it was made
+// to, now that the delivery goes from one to another; of one that was made to the
+// other, nothing.
+func Readdress(attempt []byte, from, to string) ([]byte, error) {
+	a, err := ParseAttempt(attempt)
+	if err != nil {
+		return nil, err
+	}
+	if a.Destination == "" {
+		a.Destination = from
+	}
+	if a.Destination == to {
+		a.Destination = ""
+	}
+	return Attempt(&a), nil
 }
 
 // Headers packs headers; nil for none.

@@ -352,18 +352,15 @@ func (s *session) fill(as []*acceptance) *statement {
 			text(e.Type).text(e.Entity).text(e.Version).blob([]byte(e.SourceID)).blob(a.plan).blob(a.request).blob(a.body)
 		for j := range a.Deliveries {
 			d, p := &a.Deliveries[j], &a.planned[j]
-			at, flags := d.Due, int16(0)
+			at := d.Due
 			if d.State.Final() {
 				at, st = d.Finished, qAcceptEnded
 			}
 			if at.IsZero() {
 				at = e.ReceivedAt
 			}
-			if d.Pinned {
-				flags |= flagPinned
-			}
 			cs.row(firstOf[atDeliveries]).int4(int32(i + 1)).int8(int64(d.ID.N())).int4(p.queue).int2(int16(d.State)).time(at).
-				int4(int32(len(e.Body))).int4(p.route).int8(d.Revision).int2(flags).int4(int32(d.Attempts)).int4(int32(d.Round)).
+				int4(int32(len(e.Body))).int4(p.route).int8(d.Revision).int2(deliveryFlags(d)).int4(int32(d.Attempts)).int4(int32(d.Round)).
 				time(unless(d.Since, e.ReceivedAt)).time(unless(d.Created, e.ReceivedAt)).text(d.Reason).text(d.Entity).blob(d.Rank)
 		}
 	}

@@ -43,8 +43,8 @@ func keysOf(ctx context.Context, q querier, ids []seawall.DeliveryID) ([]keyed, 
 }
 
 const qCancel = `WITH gone AS (DELETE FROM delivery WHERE id = ANY ($1) RETURNING *)
-	INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created, reason, entity, rank)
-	SELECT part, id, event, queue, $2, $3, size, route, revision, flags, attempts, round, since, created, $4, entity, rank
+	INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created, reason, entity, rank, origin)
+	SELECT part, id, event, queue, $2, $3, size, route, revision, flags & ~12::int2, attempts, round, since, created, $4, entity, rank, origin
 	FROM gone RETURNING id`
 
 func (s *Store) Cancel(ctx context.Context, ids []seawall.DeliveryID, reason string, a seawall.Action) (ended []seawall.DeliveryID, err error) {

@@ -13,6 +13,7 @@ import (
 const (
 	lockDays     = iota + 1 // days are given up; shared: a finished delivery goes back to the queue
 	lockRevision            // a configuration revision is numbered
+	lockShares              // what systems take at a time is shared out
 )
 
 const (

@@ -14,7 +14,23 @@ import (
 const (
 	flagPinned = 1 << iota
 	flagReplayed
+
+	stepShift    = 2 // of two bits
+	stepMask     = 3
+	flagDiverted = 16
 )
+
+// deliveryFlags are those that a delivery says of itself.
+func deliveryFlags(d *seawall.Delivery) int16 {
+	flags := int16(d.Step) << stepShift
+	if d.Pinned {
+		flags |= flagPinned
+	}
+	if d.Diverted {
+		flags |= flagDiverted
+	}
+	return flags
+}
 
 // A delivery's key is its event's sequence number and its own.
 func deliveryKey(seq int64, n int) int64 { return seq<<15 | int64(n) }
@@ -74,6 +90,7 @@ func (r *deliveryRow) delivery(ctx context.Context, n *names) (d seawall.Deliver
 	d = seawall.Delivery{ID: seawall.EventID(r.event).Delivery(keyN(r.key)), Destination: q.destination, System: q.System, Shard: q.Shard,
 		Type: r.kind, Entity: r.entity, Rank: r.rank, State: seawall.State(r.state), Reason: r.reason, Due: timeOf(r.due),
 		Attempts: int(r.attempts), Round: int(r.round), Revision: r.revision, Pinned: r.flags&flagPinned != 0,
+		Step: seawall.Step(r.flags >> stepShift & stepMask), Diverted: r.flags&flagDiverted != 0,
 		Since: timeOf(r.since), Created: timeOf(r.created), Finished: timeOf(r.finished)}
 	// What a row leaves out is when the event was received.
 	if d.Since.IsZero() {

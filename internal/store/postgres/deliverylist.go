@@ -84,8 +84,8 @@ func selectDeliveries[T any](ctx context.Context, s *Store, l *listing[T], f sto
 	l.low, l.high, l.width = deliveryKey(low, 0), deliveryKey(high, seawall.MaxDeliveries), deliveryWidth
 	w := &where{}
 	var queues []int32
-	if f.Destination != "" {
-		if queues, err = s.queuesOf(ctx, f.Destination); err != nil || len(queues) == 0 {
+	if f.Destination != "" || f.System != "" {
+		if queues, err = s.queuesOf(ctx, f.Destination, f.System); err != nil || len(queues) == 0 {
 			return false, judge(err)
 		}
 	}
@@ -171,9 +171,10 @@ func (l *listing[T]) deadLetters(w *where, queues []int32) {
 	l.args = w.args
 }
 
-// queuesOf returns the queues that a destination has.
-func (s *Store) queuesOf(ctx context.Context, destination string) (ids []int32, err error) {
-	qs, err := s.names.of(ctx, destination)
+// queuesOf returns the queues that a destination has, or a system, or one in the
+// other.
+func (s *Store) queuesOf(ctx context.Context, destination, system string) (ids []int32, err error) {
+	qs, err := s.names.of(ctx, destination, system)
 	for _, q := range qs {
 		ids = append(ids, q.id)
 	}

@@ -281,16 +281,21 @@ func heldKeys(ctx context.Context, tx pgx.Tx, olds []old, now time.Time) (map[in
 }
 
 // dropKeys deletes what refers to events from outside of their part: keys,
-// arrivals and counts of repeats.
+// arrivals, counts of repeats and answers.
 func dropKeys(ctx context.Context, tx pgx.Tx, olds []old) error {
 	if len(olds) == 0 {
 		return nil
 	}
 	sources, keys, events := keyColumns(olds)
+	seqs := make([]int64, len(olds))
+	for i, e := range olds {
+		seqs[i] = e.seq
+	}
 	b := &pgx.Batch{}
 	b.Queue(`DELETE FROM dedupe d USING `+ofKeys+` WHERE d.source = u.source AND d.key = u.key AND d.event = u.event`, sources, keys, events)
 	b.Queue("DELETE FROM arrival WHERE event IS NOT NULL AND event = ANY ($1)", events)
 	b.Queue("DELETE FROM repeat WHERE event = ANY ($1)", events)
+	b.Queue("DELETE FROM answer a USING unnest($1::bigint[]) u (seq) WHERE a.delivery BETWEEN u.seq << 15 AND (u.seq << 15) + 32767", seqs)
 	return tx.SendBatch(ctx, b).Close()
 }
 

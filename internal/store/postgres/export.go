@@ -62,6 +62,13 @@ func (s *Store) exportEvents(ctx context.Context, tx pgx.Tx, out *store.Chunk, l
 	if err := rows.Err(); err != nil || len(found) == 0 {
 		return err
 	}
+	fit, err := answersThatFit(ctx, tx, found)
+	if err != nil {
+		return err
+	}
+	if fit < len(found) {
+		found, out.More = found[:fit], true
+	}
 	at := map[int64]int{} // by sequence number
 	for i := range found {
 		e, err := found[i].event(ctx, s.names, true)
@@ -82,7 +89,86 @@ func (s *Store) exportEvents(ctx context.Context, tx pgx.Tx, out *store.Chunk, l
 	if err := s.exportDeliveries(ctx, tx, found, at, from, to, out.Events); err != nil {
 		return err
 	}
+	if err := s.exportPlaces(ctx, tx, at, from, to, out.Events); err != nil {
+		return err
+	}
+	if err := exportAnswers(ctx, tx, at, from, to, out.Events); err != nil {
+		return err
+	}
 	return exportAttempts(ctx, tx, at, from, to, out.Events)
+}
+
+// answersThatFit is how many of the events have answers that fit into a chunk
+// together; the first always does.
+func answersThatFit(ctx context.Context, tx pgx.Tx, found []eventRow) (n int, err error) {
+	last := found[len(found)-1].seq
+	rows, err := tx.Query(ctx, "SELECT delivery >> 15, octet_length(coalesce(body, '')) FROM answer WHERE delivery BETWEEN $1 AND $2 ORDER BY delivery",
+		deliveryKey(found[0].seq, 0), deliveryKey(last, seawall.MaxDeliveries))
+	if err != nil {
+		return 0, err
+	}
+	var seq, size, bytes int64
+	full := int64(-1)
+	_, err = pgx.ForEachRow(rows, []any{&seq, &size}, func() error {
+		if bytes += size; bytes > exportBytes && full < 0 && seq > found[0].seq {
+			full = seq
+		}
+		return nil
+	})
+	n = len(found)
+	for n > 1 && full >= 0 && found[n-1].seq >= full {
+		n--
+	}
+	return n, err
+}
+
+// exportPlaces reads where deliveries were before they were diverted.
+func (s *Store) exportPlaces(ctx context.Context, tx pgx.Tx, at map[int64]int, from, to int64, out []store.MovedEvent) error {
+	rows, err := tx.Query(ctx, `SELECT id, origin FROM delivery WHERE id BETWEEN $1 AND $2 AND origin IS NOT NULL
+		UNION ALL SELECT id, origin FROM finished WHERE id BETWEEN $1 AND $2 AND origin IS NOT NULL`, from, to)
+	if err != nil {
+		return err
+	}
+	first := map[int64]int32{}
+	var key int64
+	var queue int32
+	if _, err = pgx.ForEachRow(rows, []any{&key, &queue}, func() error { first[key] = queue; return nil }); err != nil {
+		return err
+	}
+	for key, queue := range first {
+		q, err := s.names.line(ctx, queue)
+		if err != nil {
+			return err
+		}
+		if d := movedDelivery(out, at, key); d != nil {
+			d.First = &store.Place{Lane: q.Lane, Destination: q.destination}
+		}
+	}
+	return nil
+}
+
+func exportAnswers(ctx context.Context, tx pgx.Tx, at map[int64]int, from, to int64, out []store.MovedEvent) error {
+	return answers(ctx, tx, "SELECT delivery, at, status, flags, headers, body FROM answer WHERE delivery BETWEEN $1 AND $2", []any{from, to},
+		func(key int64, a *seawall.Answer) {
+			if d := movedDelivery(out, at, key); d != nil {
+				d.Answer = a
+			}
+		})
+}
+
+// movedDelivery is the delivery with a key among those of the events; nil if there
+// is none.
+func movedDelivery(out []store.MovedEvent, at map[int64]int, key int64) *store.MovedDelivery {
+	i, ok := at[keyEvent(key)]
+	if !ok {
+		return nil
+	}
+	for j := range out[i].Deliveries {
+		if d := &out[i].Deliveries[j]; d.Delivery.ID.N() == keyN(key) {
+			return d
+		}
+	}
+	return nil
 }
 
 const qExportKeys = `SELECT k.i, d.body, d.expires FROM unnest($1::int4[], $2::bytea[], $3::uuid[]) WITH ORDINALITY k(source, key, event, i)
@@ -172,19 +258,15 @@ func exportAttempts(ctx context.Context, tx pgx.Tx, at map[int64]int, from, to i
 	var n int32
 	var data []byte
 	_, err = pgx.ForEachRow(rows, []any{&key, &n, &data}, func() error {
-		i, ok := at[keyEvent(key)]
-		if !ok {
+		d := movedDelivery(out, at, key)
+		if d == nil {
 			return nil
 		}
 		a, err := pack.ParseAttempt(data)
 		if err != nil {
 			return fmt.Errorf("attempt %d of delivery %d: %w", n, key, err)
 		}
-		for j := range out[i].Deliveries {
-			if d := &out[i].Deliveries[j]; d.Delivery.ID.N() == keyN(key) {
-				d.Attempts = append(d.Attempts, a)
-			}
-		}
+		d.Attempts = append(d.Attempts, a)
 		return nil
 	})
 	return err
@@ -266,6 +348,24 @@ func exportRest(ctx context.Context, tx pgx.Tx, out *store.Chunk, _ int) (err er
 		return err
 	}
 	if r.Tokens, err = tokens(ctx, tx); err != nil {
+		return err
+	}
+	if r.Systems, err = systems(ctx, tx); err != nil {
+		return err
+	}
+	if r.Sealed, err = allSealed(ctx, tx); err != nil {
+		return err
+	}
+	rates, err := tx.Query(ctx, "SELECT system, level, at FROM rate ORDER BY system")
+	if err != nil {
+		return err
+	}
+	r.Rates, err = pgx.CollectRows(rates, func(row pgx.CollectableRow) (l store.RateLevel, err error) {
+		err = row.Scan(&l.System, &l.Level, &l.At)
+		l.At = l.At.UTC()
+		return l, err
+	})
+	if err != nil {
 		return err
 	}
 	rows, err := tx.Query(ctx, "SELECT system, shard, token FROM lane WHERE token > 0")

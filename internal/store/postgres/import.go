@@ -72,9 +72,10 @@ func (s *Store) importRows(ctx context.Context, c *store.Chunk) (tables, error) 
 		dedupe: &table{name: "dedupe", columns: []string{"source", "key", "event", "body", "expires"}},
 		repeat: &table{name: "repeat", columns: []string{"event", "duplicates", "conflicts"}},
 		delivery: &table{name: "delivery", columns: []string{"id", "event", "part", "queue", "state", "due", "size", "route", "revision", "flags",
-			"attempts", "round", "since", "created", "reason", "entity", "rank"}},
+			"attempts", "round", "since", "created", "reason", "entity", "rank", "origin"}},
+		answer: &table{name: "answer", columns: []string{"delivery", "at", "status", "flags", "headers", "body"}},
 		finished: &table{name: "finished", columns: []string{"id", "event", "part", "queue", "state", "finished", "size", "route", "revision",
-			"flags", "attempts", "round", "since", "created", "reason", "entity", "rank", "last"}},
+			"flags", "attempts", "round", "since", "created", "reason", "entity", "rank", "origin", "last"}},
 		attempt: &table{name: "attempt", columns: []string{"part", "delivery", "n", "data"}},
 	}
 	for i := range c.Events {
@@ -83,13 +84,14 @@ func (s *Store) importRows(ctx context.Context, c *store.Chunk) (tables, error) 
 		}
 	}
 	people, err := importPeople(c)
-	return append(people, w.event, w.dedupe, w.repeat, w.delivery, w.finished, w.attempt), err
+	return append(people, w.event, w.dedupe, w.repeat, w.delivery, w.finished, w.attempt, w.answer), err
 }
 
 type importer struct {
-	s                                                  *Store
-	days                                               map[int32]bool // with tables
-	event, dedupe, repeat, delivery, finished, attempt *table
+	s    *Store
+	days map[int32]bool // with tables
+
+	event, dedupe, repeat, delivery, finished, attempt, answer *table
 }
 
 // part is where an event goes: a day that has no tables yet is given some.
@@ -157,14 +159,22 @@ func (w *importer) addDelivery(ctx context.Context, m *store.MovedDelivery, e *s
 	if err != nil {
 		return err
 	}
-	var flags int16
-	if d.Pinned {
-		flags |= flagPinned
+	var origin any
+	if p := m.First; p != nil {
+		first, err := w.s.names.queue(ctx, line{p.Destination, p.Lane})
+		if err != nil {
+			return err
+		}
+		origin = first.id
 	}
+	flags := deliveryFlags(d)
 	if m.Replayed {
 		flags |= flagReplayed
 	}
 	key, final := deliveryKey(e.Seq, d.ID.N()), d.State.Final()
+	if a := m.Answer; a != nil {
+		w.answer.add(key, a.At, int32(a.Status), answerFlags(a), bytesOrNull(pack.Headers(a.Headers)), bytesOrNull(a.Body))
+	}
 	var last []byte
 	for i := range m.Attempts {
 		// The one that ended it lies beside it.
@@ -180,7 +190,7 @@ func (w *importer) addDelivery(ctx context.Context, m *store.MovedDelivery, e *s
 	}
 	row := []any{key, id, part, q.id, int16(d.State), at, int32(len(e.Body)), route, d.Revision, flags, int32(d.Attempts), int32(d.Round),
 		orNull(unless(d.Since, e.ReceivedAt)), orNull(unless(d.Created, e.ReceivedAt)), orNull(legible(d.Reason)), orNull(legible(d.Entity)),
-		bytesOrNull(d.Rank)}
+		bytesOrNull(d.Rank), origin}
 	if final {
 		row = append(row, bytesOrNull(last))
 	}
@@ -240,6 +250,21 @@ func (s *Store) importRest(ctx context.Context, tx pgx.Tx, r *store.Rest) error 
 		_, err := tx.Exec(ctx, `INSERT INTO lane (system, shard, token) VALUES ($1, $2, $3)
 			ON CONFLICT (system, shard) DO UPDATE SET token = greatest(lane.token, excluded.token)`, l.System, l.Shard, l.Token)
 		if err != nil {
+			return err
+		}
+	}
+	for _, y := range r.Systems {
+		if _, err := tx.Exec(ctx, qNewSystem, systemRow(y)...); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.Rates {
+		if _, err := tx.Exec(ctx, "INSERT INTO rate (system, level, at) VALUES ($1, $2, $3)", l.System, l.Level, l.At); err != nil {
+			return err
+		}
+	}
+	for _, v := range r.Sealed {
+		if _, err := tx.Exec(ctx, qNewSealed, v.Name, v.Key, v.Data, v.At, v.Version); err != nil {
 			return err
 		}
 	}

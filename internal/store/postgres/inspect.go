@@ -38,6 +38,9 @@ var rights = []string{
 	"has_table_privilege('delivery', 'SELECT, INSERT, UPDATE, DELETE')",
 	"has_table_privilege('goose_db_version', 'SELECT')",
 	"has_sequence_privilege('event_seq', 'USAGE')",
+	"coalesce(has_table_privilege(to_regclass('answer'), 'SELECT, INSERT, UPDATE, DELETE'), true)",
+	"coalesce(has_table_privilege(to_regclass('system'), 'SELECT, INSERT, UPDATE, DELETE'), true)",
+	"coalesce(has_function_privilege(to_regprocedure('seawall_take(text, bigint, bigint, bigint, timestamptz)'), 'EXECUTE'), true)",
 	"has_function_privilege('seawall_add_day(integer)', 'EXECUTE')",
 }
 

@@ -34,8 +34,12 @@ const (
 		WHERE id = ANY($3) AND node = $4 ORDER BY id FOR UPDATE)) AND node = $4 RETURNING id, token`
 	qTakeLanes = "UPDATE lane SET node = $4, token = token + 1, until = " + now + ` + $2 WHERE id = ANY (ARRAY(SELECT id FROM lane
 		WHERE id = ANY($3) AND node <> $4 AND (node = '' OR until <= ` + now + `) ORDER BY id FOR UPDATE SKIP LOCKED)) RETURNING id, token`
-	qToHeld = `UPDATE delivery SET state = 1, reason = 'unknown'
-		WHERE queue = ANY (ARRAY(SELECT id FROM queue WHERE lane = ANY($1))) AND state = 2`
+
+	// While a node of the program before lives, which would send what is in doubt,
+	// it is held as that program held it.
+	qToDoubt = `UPDATE delivery SET state = CASE WHEN old.live THEN 1 ELSE 0 END, flags = flags & ~12::int2 | CASE WHEN old.live THEN 0 ELSE 4 END::int2,
+		due = least(due, ` + now + `), reason = 'unknown' FROM (SELECT EXISTS (SELECT FROM node WHERE schema < 2 AND until > ` + now + `) AS live) old
+		WHERE queue = ANY (ARRAY(SELECT id FROM queue WHERE lane = ANY($2))) AND state = 2`
 )
 
 // until is when an owner must stop: counted from before the store was asked, so
@@ -78,7 +82,7 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 		if len(taken) == 0 {
 			return nil
 		}
-		_, err := tx.Exec(ctx, qToHeld, taken)
+		_, err := tx.Exec(ctx, qToDoubt, s.clock(), taken)
 		return err
 	})
 	if err != nil {

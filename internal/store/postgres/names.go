@@ -199,15 +199,15 @@ func (n *names) line(ctx context.Context, id int32) (queue, error) {
 	return n.queues[id], nil
 }
 
-// of returns the queues that a destination has.
-func (n *names) of(ctx context.Context, destination string) (qs []queue, err error) {
+// of returns the queues that a destination has, or a system, or one in the other.
+func (n *names) of(ctx context.Context, destination, system string) (qs []queue, err error) {
 	if err := n.load(ctx); err != nil {
 		return nil, err
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, q := range n.queues {
-		if q.destination == destination {
+		if (destination == "" || q.destination == destination) && (system == "" || q.System == system) {
 			qs = append(qs, q)
 		}
 	}

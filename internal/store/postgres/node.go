@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	qBeat = "INSERT INTO node (name, revision, until) VALUES ($3, $4, " + now + ` + $2)
-		ON CONFLICT (name) DO UPDATE SET revision = excluded.revision, until = excluded.until`
+	qBeat = "INSERT INTO node (name, revision, schema, until) VALUES ($3, $4, 2, " + now + ` + $2)
+		ON CONFLICT (name) DO UPDATE SET revision = excluded.revision, schema = excluded.schema, until = excluded.until`
 
 	// Those that died are forgotten after a while: they are not in the way.
 	qForgetNodes = "DELETE FROM node WHERE until < " + now + " - interval '1 hour'"

@@ -111,7 +111,7 @@ func (e planned) add(ctx context.Context, tx pgx.Tx, d *seawall.Delivery, queue,
 			at = d.Created
 		}
 	}
-	_, err = tx.Exec(ctx, q, key, [16]byte(e.ID), e.part, queue, int16(d.State), at, len(e.Body), route, d.Revision, flags(d.Pinned, false),
+	_, err = tx.Exec(ctx, q, key, [16]byte(e.ID), e.part, queue, int16(d.State), at, len(e.Body), route, d.Revision, deliveryFlags(d),
 		d.Since, d.Created, orNull(legible(d.Reason)), orNull(legible(d.Entity)), d.Rank)
 	return err == nil, err
 }

@@ -26,7 +26,7 @@ func (s *Store) Replay(ctx context.Context, ids []seawall.DeliveryID, o store.Re
 			if o.NewID {
 				n, ok, err = anew(ctx, tx, k, due, o, a)
 			} else {
-				ok, err = requeue(ctx, tx, k, due, o)
+				ok, err = s.requeue(ctx, tx, k, due, o)
 			}
 			if err != nil {
 				return err
@@ -84,19 +84,26 @@ func (s *Store) locked(ctx context.Context, tx pgx.Tx, ids []seawall.DeliveryID)
 const qRequeue = `WITH back AS (DELETE FROM finished WHERE id = $1 AND part = $2 RETURNING *),
 	tried AS (INSERT INTO attempt (part, delivery, n, data) SELECT part, id, attempts, last FROM back WHERE last IS NOT NULL)
 	INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, since, created, entity, rank)
-	SELECT id, event, part, queue, 0, $3, size, route, revision, (flags & ~1) | $4, attempts, 0, $3, created, entity, rank FROM back`
+	SELECT id, event, part, coalesce(origin, queue), 0, $3, size, route, revision, (flags & 2::int2) | $4, attempts, 0, $3, created, entity, rank FROM back`
 
-func requeue(ctx context.Context, tx pgx.Tx, k keyed, due time.Time, o store.ReplayOptions) (bool, error) {
+func (s *Store) requeue(ctx context.Context, tx pgx.Tx, k keyed, due time.Time, o store.ReplayOptions) (bool, error) {
+	from, to, err := places(ctx, tx, k)
+	if err != nil {
+		return false, err
+	}
 	tag, err := tx.Exec(ctx, qRequeue, k.key, k.part, due, flags(o.Pin, false))
 	if err == nil && tag.RowsAffected() == 0 {
 		tag, err = tx.Exec(ctx, qTryAgain, k.key, due, flags(o.Pin, false), seawall.ReasonUnknown)
 	}
-	return tag.RowsAffected() == 1, err
+	if err != nil || tag.RowsAffected() == 0 {
+		return false, err
+	}
+	return true, s.readdress(ctx, tx, k.key, k.part, from, to)
 }
 
 // qTryAgain makes a delivery pending that is held because its outcome is unknown.
-const qTryAgain = `UPDATE delivery SET state = 0, due = $2, since = $2, round = 0, flags = (flags & ~1) | $3, reason = NULL
-	WHERE id = $1 AND state = 1 AND reason = $4`
+const qTryAgain = `UPDATE delivery SET state = 0, due = $2, since = $2, round = 0, flags = (flags & 2::int2) | $3, reason = NULL,
+	queue = coalesce(origin, queue), origin = NULL WHERE id = $1 AND state = 1 AND reason = $4`
 
 func flags(pinned, replayed bool) (f int16) {
 	if pinned {
@@ -112,7 +119,7 @@ const (
 	qWaits = `SELECT d.id FROM finished f JOIN delivery d ON d.id BETWEEN $3 AND $4 AND d.route = f.route AND d.flags & 2 <> 0
 		WHERE f.id = $1 AND f.part = $2 LIMIT 1`
 	qAnew = `INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, since, created, entity, rank)
-		SELECT $3, event, part, queue, 0, $4, size, route, revision, (flags & ~1) | $5, 0, 0, $4, $6, entity, rank
+		SELECT $3, event, part, coalesce(origin, queue), 0, $4, size, route, revision, (flags & 2::int2) | $5, 0, 0, $4, $6, entity, rank
 		FROM finished WHERE id = $1 AND part = $2`
 )
 

@@ -57,6 +57,22 @@ func (s *session) close() {
 	}
 }
 
+// end gives back a connection that was only for one transaction: others may
+// prepare the same on it.
+func (s *session) end(ctx context.Context) {
+	if s.conn == nil {
+		return
+	}
+	pg := s.conn.Conn().PgConn()
+	for name := range s.prepared {
+		if err := pg.Deallocate(ctx, name); err != nil {
+			pg.Close(ctx) // the pool makes another
+			break
+		}
+	}
+	s.close()
+}
+
 // run runs a statement with the columns that were filled for it and returns its
 // one row. What failed before anything was sent is tried once more, on another
 // connection.

@@ -18,6 +18,8 @@ type settlement struct {
 	attempt  []byte
 	outcomes []acceptance
 	outs     []store.Accepted
+	headers  []byte // of the answer
+	to       queue  // where it goes on, if it moves
 
 	out      *store.Settled
 	answered bool
@@ -28,8 +30,11 @@ type settleCall struct{ ss []settlement }
 
 // careful tells whether a call needs more than the one statement.
 func (c *settleCall) careful() bool {
-	return slices.ContainsFunc(c.ss, func(s settlement) bool { return s.Disable != "" || len(s.outcomes) > 0 || s.key == 0 })
+	return slices.ContainsFunc(c.ss, func(s settlement) bool { return s.rare() || len(s.outcomes) > 0 || s.Answer != nil })
 }
+
+// rare tells whether the statement does not fit it.
+func (st *settlement) rare() bool { return st.Disable != "" || st.Move != nil || st.key == 0 }
 
 func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error) {
 	out := make([]store.Settled, len(ss))
@@ -55,6 +60,18 @@ func (s *Store) prepareSettlements(ctx context.Context, ss []store.Settlement, o
 		st.Settlement, st.out = &ss[i], &out[i]
 		if ss[i].State == seawall.Sending || ss[i].Delivery.IsZero() {
 			return nil, 0, seawall.Errorf(seawall.ErrInvalid, "settle %s: %s is not what an attempt leads to", ss[i].Delivery, ss[i].State)
+		}
+		if st.Move != nil {
+			if ss[i].State != seawall.Pending {
+				return nil, 0, seawall.Errorf(seawall.ErrInvalid, "settle %s: one that is %s goes on in no other queue", ss[i].Delivery, ss[i].State)
+			}
+			if st.to, err = s.names.queue(ctx, line{st.Move.Destination, st.Move.Lane}); err != nil {
+				return nil, 0, err
+			}
+		}
+		if a := st.Answer; a != nil {
+			st.headers = pack.Headers(a.Headers)
+			size += len(st.headers) + len(a.Body)
 		}
 		if st.lane, err = s.names.findLane(ctx, ss[i].Lease.Lane); err != nil {
 			return nil, 0, err
@@ -209,7 +226,7 @@ func rounds(ss []*settlement) (out [][]*settlement) {
 func (w *settler) round(ctx context.Context, q querier, ss []*settlement) error {
 	var plain []*settlement
 	for _, s := range ss {
-		if s.Disable == "" && s.key != 0 {
+		if !s.rare() {
 			plain = append(plain, s)
 		}
 	}
@@ -219,6 +236,7 @@ func (w *settler) round(ctx context.Context, q querier, ss []*settlement) error 
 		}
 	}
 	var outcomes []*acceptance
+	var answers []*settlement
 	for _, s := range ss {
 		came := true
 		if !s.answered {
@@ -231,7 +249,13 @@ func (w *settler) round(ctx context.Context, q querier, ss []*settlement) error 
 			for i := range s.outcomes {
 				outcomes = append(outcomes, &s.outcomes[i])
 			}
+			if s.Answer != nil {
+				answers = append(answers, s)
+			}
 		}
+	}
+	if err := addAnswers(ctx, q, answers); err != nil {
+		return err
 	}
 	if len(outcomes) == 0 {
 		return nil
@@ -253,7 +277,9 @@ const (
 // against a takeover, which waits for it, and if one was under way it is waited
 // for and seen. Only deliveries of a lane's own queues are touched, and only if
 // the attempt has the number that is next: else people stepped in, or the same
-// was committed before and its caller never heard.
+// was committed before and its caller never heard. What the next attempt does comes
+// with the state, in the bits where flags have it: a column of its own would cost
+// each batch.
 var qSettle = &statement{"seawall_settle", `WITH fence AS MATERIALIZED (
 	SELECT w.i FROM unnest($1::int4[], $2::text[], $3::int8[]) WITH ORDINALITY w(lane, node, token, i)
 	JOIN lane l ON l.id = w.lane WHERE l.node = w.node AND l.token = w.token FOR SHARE OF l
@@ -265,11 +291,11 @@ var qSettle = &statement{"seawall_settle", `WITH fence AS MATERIALIZED (
 	RETURNING d.*, x.state AS to_state, x.at AS at, x.n AS n, x.reason AS why, x.last AS last
 ), finish AS (
 	INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created,
-		reason, entity, rank, last)
-	SELECT part, id, event, queue, to_state, at, size, route, revision, flags, coalesce(n, attempts), round + (n IS NOT NULL)::int4,
-		since, created, why, entity, rank, last FROM done
+		reason, entity, rank, last, origin)
+	SELECT part, id, event, queue, to_state, at, size, route, revision, flags & ~12::int2, coalesce(n, attempts), round + (n IS NOT NULL)::int4,
+		since, created, why, entity, rank, last, origin FROM done
 ), again AS (
-	UPDATE delivery d SET state = x.state, due = x.at, attempts = coalesce(x.n, d.attempts), round = d.round + (x.n IS NOT NULL)::int4,
+	UPDATE delivery d SET state = x.state & 3, flags = d.flags & ~12::int2 | x.state & 12::int2, due = x.at, attempts = coalesce(x.n, d.attempts), round = d.round + (x.n IS NOT NULL)::int4,
 		reason = x.reason
 	FROM (SELECT unnest($11::int8[]) AS id, unnest($12::int4[]) AS fence, unnest($13::int2[]) AS state,
 		unnest($14::timestamptz[]) AS at, unnest($15::int4[]) AS n, unnest($16::text[]) AS reason, unnest($17::bytea[]) AS data) x, queue q
@@ -319,6 +345,14 @@ func (s *session) settle(ctx context.Context, ss []*settlement, run func(context
 	return nil
 }
 
+// step is what the next attempt does, as flags have it.
+func (st *settlement) step() int16 {
+	if st.State != seawall.Pending {
+		return 0
+	}
+	return int16(st.Step) << stepShift
+}
+
 // fence is what must stand for a settlement to have effect.
 type fence struct {
 	lane  int32
@@ -360,7 +394,7 @@ func (s *session) fillSettlements(ss []*settlement) []int32 {
 				at = st.At
 			}
 		}
-		cs.row(first).int8(st.key).int4(fences[i]).int2(int16(st.State)).time(at)
+		cs.row(first).int8(st.key).int4(fences[i]).int2(int16(st.State) | st.step()).time(at)
 		if st.Attempt != nil {
 			cs.int4(int32(st.Attempt.N))
 		} else {

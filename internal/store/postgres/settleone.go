@@ -19,10 +19,11 @@ const (
 
 	qFinish = `WITH d AS (DELETE FROM delivery WHERE id = $1 RETURNING *)
 		INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created,
-			reason, entity, rank, last)
-		SELECT part, id, event, queue, $2, $3, size, route, revision, flags, attempts + $4, round + $4, since, created,
-			$5, entity, rank, $6 FROM d`
-	qAgain      = "UPDATE delivery SET state = $2, due = $3, attempts = attempts + $4, round = round + $4, reason = $5 WHERE id = $1"
+			reason, entity, rank, last, origin)
+		SELECT part, id, event, queue, $2, $3, size, route, revision, flags & ~12::int2, attempts + $4, round + $4, since, created,
+			$5, entity, rank, $6, origin FROM d`
+	qAgain = `UPDATE delivery SET state = $2, due = $3, attempts = attempts + $4, round = round + $4, reason = $5,
+		flags = flags & ~12::int2 | $6 WHERE id = $1`
 	qAddAttempt = "INSERT INTO attempt (part, delivery, n, data) VALUES ($1, $2, $3, $4)"
 	qTryOf      = "SELECT data FROM attempt WHERE delivery = $1 AND n = $2 AND part = $3"
 	qMoveLast   = `INSERT INTO attempt (part, delivery, n, data) SELECT part, id, attempts, last FROM finished
@@ -89,11 +90,18 @@ func (s *Store) settleOne(ctx context.Context, q querier, st *settlement) (came 
 	if due.IsZero() {
 		due = st.At
 	}
-	if _, err = q.Exec(ctx, qAgain, st.key, int16(st.State), due, tried, orNull(legible(st.Reason))); err != nil || tried == 0 {
+	if _, err = q.Exec(ctx, qAgain, st.key, int16(st.State), due, tried, orNull(legible(st.Reason)), st.step()); err != nil {
 		return true, err
 	}
-	_, err = q.Exec(ctx, qAddAttempt, now.part, st.key, now.attempts+1, data)
-	return true, err
+	if tried != 0 {
+		if _, err = q.Exec(ctx, qAddAttempt, now.part, st.key, now.attempts+1, data); err != nil {
+			return true, err
+		}
+	}
+	if st.Move != nil {
+		return true, s.divert(ctx, q, st, now)
+	}
+	return true, nil
 }
 
 // settleEnded keeps the attempt of a delivery that has ended: someone canceled

@@ -140,6 +140,11 @@ var rules = []struct{ broken, sql string }{
 	{"delivery %s has ended in a state that it cannot be in", "SELECT id FROM finished WHERE state NOT BETWEEN 3 AND 6"},
 	{"delivery %s is in a queue that is not there",
 		"SELECT id FROM unfinished WHERE queue NOT IN (SELECT id FROM queue) UNION ALL SELECT id FROM finished WHERE queue NOT IN (SELECT id FROM queue)"},
+	{"delivery %s was first in a queue that is not there",
+		`SELECT id FROM unfinished WHERE origin NOT IN (SELECT id FROM queue) UNION ALL SELECT id FROM finished WHERE origin NOT IN (SELECT id FROM queue)`},
+	{"an answer belongs to delivery %s, which is not there",
+		`SELECT delivery FROM answer a WHERE NOT EXISTS (SELECT 1 FROM unfinished WHERE id = a.delivery)
+			AND NOT EXISTS (SELECT 1 FROM finished WHERE id = a.delivery)`},
 	{"delivery %s came by a route that has no name",
 		"SELECT id FROM unfinished WHERE route NOT IN (SELECT id FROM name) UNION ALL SELECT id FROM finished WHERE route NOT IN (SELECT id FROM name)"},
 	{"an attempt belongs to delivery %s, which is not there",
@@ -186,6 +191,7 @@ func (c *conn) unreadable(ctx context.Context) (problems []string, err error) {
 		{"the plan of event", "SELECT seq, plan FROM event", func(b []byte) error { _, err := pack.ParsePlan(b); return err }},
 		{"the request of event", "SELECT seq, request FROM event", func(b []byte) error { return pack.ParseRequest(b, &seawall.Event{}, true) }},
 		{"the last attempt of delivery", "SELECT id, last FROM finished WHERE last IS NOT NULL", func(b []byte) error { _, err := pack.ParseAttempt(b); return err }},
+		{"the headers of the answer to delivery", "SELECT delivery, headers FROM answer WHERE headers IS NOT NULL", func(b []byte) error { _, err := pack.ParseHeaders(b); return err }},
 		{"an attempt of delivery", "SELECT delivery, data FROM attempt", func(b []byte) error { _, err := pack.ParseAttempt(b); return err }},
 	} {
 		st, found := c.prepare(p.sql), 0

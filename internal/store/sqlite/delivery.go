@@ -12,7 +12,23 @@ import (
 const (
 	flagPinned = 1 << iota
 	flagReplayed
+
+	stepShift    = 2 // of two bits
+	stepMask     = 3
+	flagDiverted = 16
 )
+
+// deliveryFlags are those that a delivery says of itself.
+func deliveryFlags(d *seawall.Delivery) int64 {
+	flags := int64(d.Step) << stepShift
+	if d.Pinned {
+		flags |= flagPinned
+	}
+	if d.Diverted {
+		flags |= flagDiverted
+	}
+	return flags
+}
 
 var (
 	qAddUnfinished = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
@@ -32,10 +48,6 @@ func (t *txn) addDelivery(key int64, d *seawall.Delivery, e *seawall.Event) erro
 	if err != nil {
 		return err
 	}
-	var flags int64
-	if d.Pinned {
-		flags |= flagPinned
-	}
 	q, at := qAddUnfinished, d.Due
 	if at.IsZero() {
 		at = e.ReceivedAt
@@ -46,7 +58,7 @@ func (t *txn) addDelivery(key int64, d *seawall.Delivery, e *seawall.Event) erro
 			at = e.ReceivedAt
 		}
 	}
-	st := t.use(q).int(key).int(queue).int(int64(d.State)).int(at.UnixMicro()).int(route).int(d.Revision).int(flags).int(int64(d.Attempts)).int(int64(d.Round)).
+	st := t.use(q).int(key).int(queue).int(int64(d.State)).int(at.UnixMicro()).int(route).int(d.Revision).int(deliveryFlags(d)).int(int64(d.Attempts)).int(int64(d.Round)).
 		time(unless(d.Since, e.ReceivedAt)).time(unless(d.Created, e.ReceivedAt)).
 		text(d.Reason).text(d.Entity).blob(d.Rank)
 	if err := st.exec(); err != nil {
@@ -94,7 +106,7 @@ func (s *Store) scanDeliveryRow(c *conn, st *stmt, d *seawall.Delivery) (key int
 	d.State, d.Due, d.Finished = seawall.State(st.getInt()), st.getTime(), st.getTime()
 	d.Route, d.Revision = s.names.text(c, st.getInt()), st.getInt()
 	flags := st.getInt()
-	d.Pinned = flags&flagPinned != 0
+	d.Pinned, d.Step, d.Diverted = flags&flagPinned != 0, seawall.Step(flags>>stepShift&stepMask), flags&flagDiverted != 0
 	d.Attempts, d.Round = int(st.getInt()), int(st.getInt())
 	d.Since, d.Created = st.getTime(), st.getTime()
 	d.Reason, d.Entity, d.Rank = st.getText(), st.getText(), st.getBlob()

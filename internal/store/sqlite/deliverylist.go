@@ -94,11 +94,11 @@ func (s *Store) whereNames(c *conn, w *where, f store.DeliveryFilter) bool {
 		}
 		w.and(n.column, id)
 	}
-	if f.Destination == "" {
+	if f.Destination == "" && f.System == "" {
 		return true
 	}
 	in := ""
-	for _, id := range s.names.queues(f.Destination) {
+	for _, id := range s.names.queues(f.Destination, f.System) {
 		w.args = append(w.args, id)
 		in += ",?" + strconv.Itoa(3+len(w.args))
 	}

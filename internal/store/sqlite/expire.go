@@ -36,6 +36,7 @@ var (
 	qDropFinished = newQuery("DELETE FROM finished WHERE id BETWEEN ? AND ?")
 	qDropAttempts = newQuery("DELETE FROM attempt WHERE delivery BETWEEN ? AND ?")
 	qDropArrivals = newQuery("DELETE FROM arrival WHERE event = ?")
+	qDropAnswers  = newQuery("DELETE FROM answer WHERE delivery BETWEEN ? AND ?")
 	qDropRepeat   = newQuery("DELETE FROM repeat WHERE event = ?")
 	qDeadOf       = newQuery("SELECT queue, count(*) FROM finished WHERE id BETWEEN ? AND ? AND state = 4 GROUP BY queue")
 )
@@ -141,7 +142,7 @@ func (t *txn) drop(e old, o store.Expiry) (bool, error) {
 	}
 	// Each is run before the next is bound: one that is bound and not run would
 	// keep its arguments for its next use.
-	for _, q := range []*query{qDropFinished, qDropAttempts} {
+	for _, q := range []*query{qDropFinished, qDropAttempts, qDropAnswers} {
 		if err := t.use(q).int(from).int(to).exec(); err != nil {
 			return false, err
 		}

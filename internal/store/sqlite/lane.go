@@ -24,8 +24,8 @@ var (
 	qSetLane = newQuery(`INSERT INTO lane (system, shard, node, token, until) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET node = excluded.node, token = excluded.token, until = excluded.until`)
 	qFreeLanes = newQuery("UPDATE lane SET node = '', until = 0 WHERE node <> ''")
-	qToHeld    = newQuery(`UPDATE unfinished INDEXED BY unfinished_other SET state = 1, reason = '` + seawall.ReasonUnknown + `'
-		WHERE queue = ? AND state = 2 AND state <> 0`)
+	qToDoubt   = newQuery(`UPDATE unfinished INDEXED BY unfinished_other SET state = 0, due = min(due, ?), flags = flags & ~12 | 4,
+		reason = '` + seawall.ReasonUnknown + `' WHERE queue = ? AND state = 2 AND state <> 0`)
 )
 
 func (w *writer) loadLanes() error {
@@ -71,7 +71,7 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 			if l.node != node {
 				l.node = node
 				l.token++
-				if err := t.unknown(k); err != nil {
+				if err := t.doubt(k, now); err != nil {
 					return err
 				}
 			}
@@ -86,18 +86,19 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 	return leases, err
 }
 
-// unknown holds the deliveries that an owner before began and never settled.
-func (t *txn) unknown(k laneKey) error {
+// doubt leaves the deliveries that an owner before began and never settled to the
+// next one, who sends nothing before it knows more.
+func (t *txn) doubt(k laneKey, now time.Time) error {
 	for id, l := range t.linesByID {
 		if l.laneKey != k {
 			continue
 		}
-		if err := t.use(qToHeld).int(id).exec(); err != nil {
+		if err := t.use(qToDoubt).int(now.UnixMicro()).int(id).exec(); err != nil {
 			return err
 		}
 		if n := t.changes(); n > 0 {
 			t.moved(id, seawall.Sending, -n)
-			t.moved(id, seawall.Held, n)
+			t.moved(id, seawall.Pending, n)
 		}
 	}
 	return nil

@@ -152,12 +152,13 @@ func (n *names) line(c *conn, id int64) line {
 	return l
 }
 
-// queues returns the numbers of the queues that a destination has.
-func (n *names) queues(destination string) (ids []int64) {
+// queues returns the numbers of the queues that a destination has, or a system, or
+// one in the other.
+func (n *names) queues(destination, system string) (ids []int64) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for id, l := range n.lines {
-		if l.destination == destination {
+		if (destination == "" || l.destination == destination) && (system == "" || l.System == system) {
 			ids = append(ids, id)
 		}
 	}

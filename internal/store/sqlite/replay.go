@@ -10,18 +10,18 @@ import (
 
 var (
 	qRequeue = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
-		since, created, reason, entity, rank) SELECT id, queue, 0, ?1, route, revision, (flags & ~1) | ?2, attempts, 0,
+		since, created, reason, entity, rank) SELECT id, ifnull(origin, queue), 0, ?1, route, revision, (flags & 2) | ?2, attempts, 0,
 		?1, created, NULL, entity, rank FROM finished WHERE id = ?3`)
 	qUnfinish = newQuery("DELETE FROM finished WHERE id = ?")
-	qTryAgain = newQuery(`UPDATE unfinished SET state = 0, due = ?1, since = ?1, round = 0, flags = (flags & ~1) | ?2, reason = NULL
-		WHERE id = ?3 AND state = 1 AND reason = '` + seawall.ReasonUnknown + "'")
+	qTryAgain = newQuery(`UPDATE unfinished SET state = 0, due = ?1, since = ?1, round = 0, flags = (flags & 2) | ?2, reason = NULL,
+		queue = ifnull(origin, queue), origin = NULL WHERE id = ?3 AND state = 1 AND reason = '` + seawall.ReasonUnknown + "'")
 
 	qRouteOf = newQuery(`SELECT route FROM finished WHERE id = ?1 UNION ALL SELECT route FROM unfinished WHERE id = ?1`)
 	qWaits   = newQuery("SELECT 1 FROM unfinished WHERE id BETWEEN ? AND ? AND route = ? AND flags & 2 LIMIT 1")
 	qHighest = newQuery(`SELECT max(ifnull((SELECT max(id) FROM unfinished WHERE id BETWEEN ?1 AND ?2), 0),
 		ifnull((SELECT max(id) FROM finished WHERE id BETWEEN ?1 AND ?2), 0))`)
 	qAnew = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
-		since, created, reason, entity, rank) SELECT ?1, queue, 0, ?2, route, revision, (flags & ~1) | ?3, 0, 0,
+		since, created, reason, entity, rank) SELECT ?1, ifnull(origin, queue), 0, ?2, route, revision, (flags & 2) | ?3, 0, 0,
 		?2, ?4, NULL, entity, rank FROM finished WHERE id = ?5`)
 )
 
@@ -72,6 +72,13 @@ func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool,
 	if err := t.lastToAttempts(key); err != nil {
 		return false, err
 	}
+	to, err := t.firstQueue(key, now.queue, qFinishedOrigin)
+	if err != nil {
+		return false, err
+	}
+	if err := t.readdress(key, now.queue, to); err != nil {
+		return false, err
+	}
 	if err := t.use(qRequeue).int(due.UnixMicro()).bool(o.Pin).int(key).exec(); err != nil {
 		return false, err
 	}
@@ -79,7 +86,7 @@ func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool,
 		return false, err
 	}
 	t.moved(now.queue, now.state, -1)
-	t.moved(now.queue, seawall.Pending, 1)
+	t.moved(to, seawall.Pending, 1)
 	return true, nil
 }
 
@@ -89,11 +96,18 @@ func (t *txn) repeat(key int64, due time.Time, o store.ReplayOptions) (ok bool, 
 	if err != nil || !found {
 		return false, err
 	}
+	first, err := t.firstQueue(key, now.queue, qUnfinishedOrigin)
+	if err != nil {
+		return false, err
+	}
 	if err := t.use(qTryAgain).int(due.UnixMicro()).bool(o.Pin).int(key).exec(); err != nil || t.changes() == 0 {
 		return false, err
 	}
+	if err := t.readdress(key, now.queue, first); err != nil {
+		return false, err
+	}
 	t.moved(now.queue, seawall.Held, -1)
-	t.moved(now.queue, seawall.Pending, 1)
+	t.moved(first, seawall.Pending, 1)
 	return true, nil
 }
 
@@ -128,7 +142,11 @@ func (t *txn) anew(key int64, due time.Time, o store.ReplayOptions, a seawall.Ac
 	if err != nil {
 		return 0, false, err
 	}
-	t.moved(now.queue, seawall.Pending, 1)
+	first, err := t.firstQueue(key, now.queue, qFinishedOrigin)
+	if err != nil {
+		return 0, false, err
+	}
+	t.moved(first, seawall.Pending, 1)
 	return made, true, nil
 }
 

@@ -15,6 +15,7 @@ type settlement struct {
 	*store.Settlement
 	attempt  []byte
 	outcomes []acceptance
+	headers  []byte // of the answer
 }
 
 func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error) {
@@ -23,6 +24,9 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 		if st := ss[i].State; st == seawall.Sending || ss[i].Delivery.IsZero() {
 			return nil, seawall.Errorf(seawall.ErrInvalid, "settle %s: %s is not what an attempt leads to", ss[i].Delivery, st)
 		}
+		if ss[i].Move != nil && ss[i].State != seawall.Pending {
+			return nil, seawall.Errorf(seawall.ErrInvalid, "settle %s: one that is %s goes on in no other queue", ss[i].Delivery, ss[i].State)
+		}
 		outcomes, n, err := prepare(ss[i].Outcomes)
 		if err != nil {
 			return nil, err
@@ -30,6 +34,10 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 		in[i] = settlement{Settlement: &ss[i], outcomes: outcomes}
 		if ss[i].Attempt != nil {
 			in[i].attempt = pack.Attempt(ss[i].Attempt)
+		}
+		if a := ss[i].Answer; a != nil {
+			in[i].headers = pack.Headers(a.Headers)
+			size += len(in[i].headers) + len(a.Body)
 		}
 		size += n + len(in[i].attempt) + 128
 	}
@@ -51,10 +59,10 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 var (
 	qUnfinishedNow = newQuery("SELECT queue, state, attempts, round FROM unfinished WHERE id = ?")
 	qFinishedNow   = newQuery("SELECT queue, state, attempts, round FROM finished WHERE id = ?")
-	qRetry         = newQuery("UPDATE unfinished SET state = ?, due = ?, attempts = ?, round = ?, reason = ? WHERE id = ?")
+	qRetry         = newQuery("UPDATE unfinished SET state = ?, due = ?, flags = flags & ~12 | ?, attempts = ?, round = ?, reason = ? WHERE id = ?")
 	qFinish        = newQuery(`INSERT INTO finished (id, queue, state, finished, route, revision, flags, attempts, round,
-		since, created, reason, entity, rank, last) SELECT id, queue, ?, ?, route, revision, flags, ?, ?,
-		since, created, ?, entity, rank, ? FROM unfinished WHERE id = ?`)
+		since, created, reason, entity, rank, origin, last) SELECT id, queue, ?, ?, route, revision, flags & ~12, ?, ?,
+		since, created, ?, entity, rank, origin, ? FROM unfinished WHERE id = ?`)
 	qUnqueue    = newQuery("DELETE FROM unfinished WHERE id = ?")
 	qAddAttempt = newQuery("INSERT INTO attempt (delivery, n, data) VALUES (?, ?, ?)")
 	qTriedEnded = newQuery("UPDATE finished SET attempts = attempts + 1, round = round + 1 WHERE id = ?")
@@ -115,9 +123,20 @@ func (t *txn) settle(in *settlement) (store.Settled, error) {
 	if err != nil {
 		return 0, err
 	}
-	if before != in.State {
+	to := now.queue
+	if in.Move != nil {
+		if to, err = t.divert(in, key, now); err != nil {
+			return 0, err
+		}
+	}
+	if before != in.State || to != now.queue {
 		t.moved(now.queue, before, -1)
-		t.moved(now.queue, in.State, 1)
+		t.moved(to, in.State, 1)
+	}
+	if in.Answer != nil {
+		if err := t.addAnswer(key, in.Answer, in.headers); err != nil {
+			return 0, err
+		}
 	}
 	for i := range in.outcomes {
 		if _, err := t.accept(&in.outcomes[i]); err != nil {
@@ -144,12 +163,20 @@ func (t *txn) again(in *settlement, key int64, now standing) error {
 	if due.IsZero() {
 		due = in.At
 	}
-	err := t.use(qRetry).int(int64(in.State)).int(due.UnixMicro()).int(now.attempts).int(now.round).
+	err := t.use(qRetry).int(int64(in.State)).int(due.UnixMicro()).int(stepFlags(in)).int(now.attempts).int(now.round).
 		text(in.Reason).int(key).exec()
 	if err != nil || in.Attempt == nil {
 		return err
 	}
 	return t.use(qAddAttempt).int(key).int(now.attempts).blob(t.numbered(in, now.attempts)).exec()
+}
+
+// stepFlags are the flags of what the next attempt does.
+func stepFlags(in *settlement) int64 {
+	if in.State != seawall.Pending {
+		return 0
+	}
+	return int64(in.Step) << stepShift
 }
 
 // settleEnded keeps the attempt of a delivery that someone ended meanwhile.

@@ -52,6 +52,7 @@ type Store struct {
 
 	nodesMu sync.Mutex
 	nodes   map[string]alive
+	shares  map[string]map[string]store.Sharer // by system and node
 
 	readers chan *conn
 	opened  int // readers that exist
@@ -79,6 +80,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		names:   &names{texts: map[int64]string{}, ids: map[string]int64{}, lines: map[int64]line{}, byLine: map[line]int64{}},
 		depths:  &depths{queues: map[int64]*depth{}},
 		nodes:   map[string]alive{},
+		shares:  map[string]map[string]store.Sharer{},
 		readers: make(chan *conn, readers),
 		written: make(chan struct{}),
 		failed:  make(chan struct{}),

@@ -29,7 +29,8 @@ var (
 	qAddMemo = newQuery("INSERT INTO memo (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING")
 	qMemos   = newQuery("SELECT key, value FROM memo")
 	qHolds   = newQuery(`SELECT EXISTS (SELECT 1 FROM event) OR EXISTS (SELECT 1 FROM arrival) OR EXISTS (SELECT 1 FROM action)
-		OR EXISTS (SELECT 1 FROM revision) OR EXISTS (SELECT 1 FROM token) OR EXISTS (SELECT 1 FROM gate)`)
+		OR EXISTS (SELECT 1 FROM revision) OR EXISTS (SELECT 1 FROM token) OR EXISTS (SELECT 1 FROM gate)
+		OR EXISTS (SELECT 1 FROM sealed)`)
 )
 
 func (s *Store) Identity(ctx context.Context) (i store.Identity, err error) {
@@ -125,6 +126,8 @@ var (
 	qExportRevisions = newQuery("SELECT " + revisionColumns + " FROM revision WHERE number > ? ORDER BY number LIMIT ?")
 	qReplayedOnes    = newQuery(`SELECT id FROM unfinished WHERE id BETWEEN ?1 AND ?2 AND flags & 2
 		UNION ALL SELECT id FROM finished WHERE id BETWEEN ?1 AND ?2 AND flags & 2`)
+	qDivertedOnes = newQuery(`SELECT id, origin FROM unfinished WHERE id BETWEEN ?1 AND ?2 AND origin IS NOT NULL
+		UNION ALL SELECT id, origin FROM finished WHERE id BETWEEN ?1 AND ?2 AND origin IS NOT NULL`)
 	qCounter = newQuery("SELECT seq FROM sqlite_sequence WHERE name = ?")
 )
 
@@ -146,7 +149,7 @@ func (s *Store) exportEvents(ctx context.Context, c *conn, out *store.Chunk, lim
 		}
 		out.Events = append(out.Events, m)
 		out.Next = e.Seq
-		bytes += len(e.Body)
+		bytes += len(e.Body) + m.AnswerBytes()
 	}
 	return st.done()
 }
@@ -176,14 +179,36 @@ func (s *Store) exportEvent(c *conn, e *seawall.Event) (m store.MovedEvent, err 
 	if err := st.done(); err != nil {
 		return m, err
 	}
+	first, err := s.exportPlaces(c, from, to)
+	if err != nil {
+		return m, err
+	}
 	for _, d := range ds {
-		as, err := c.attempts(deliveryKey(e.Seq, d.ID.N()))
+		key := deliveryKey(e.Seq, d.ID.N())
+		as, err := c.attempts(key)
 		if err != nil {
 			return m, fmt.Errorf("%s: %w", d.ID, err)
 		}
-		m.Deliveries = append(m.Deliveries, store.MovedDelivery{Delivery: d, Replayed: replayed[d.ID.N()], Attempts: as})
+		a, err := c.answer(key)
+		if err != nil {
+			return m, fmt.Errorf("%s: %w", d.ID, err)
+		}
+		m.Deliveries = append(m.Deliveries, store.MovedDelivery{Delivery: d, Replayed: replayed[d.ID.N()], First: first[key], Attempts: as, Answer: a})
 	}
 	return m, nil
+}
+
+// exportPlaces reads where deliveries were before they were diverted.
+func (s *Store) exportPlaces(c *conn, from, to int64) (map[int64]*store.Place, error) {
+	first := map[int64]*store.Place{}
+	st := c.use(qDivertedOnes).int(from).int(to)
+	defer st.done()
+	for st.next() {
+		key := st.getInt()
+		l := s.names.line(c, st.getInt())
+		first[key] = &store.Place{Lane: l.laneKey, Destination: l.destination}
+	}
+	return first, st.done()
 }
 
 func (s *Store) exportKey(c *conn, e *seawall.Event) (*store.Key, error) {
@@ -277,6 +302,15 @@ func (s *Store) exportRest(c *conn, out *store.Chunk) (err error) {
 	if r.Lanes, err = c.laneTokens(); err != nil {
 		return err
 	}
+	if r.Systems, err = c.systems(); err != nil {
+		return err
+	}
+	if r.Rates, err = c.rates(); err != nil {
+		return err
+	}
+	if r.Sealed, err = c.allSealed(); err != nil {
+		return err
+	}
 	out.Rest, out.Next = r, 1
 	return nil
 }
@@ -335,6 +369,10 @@ var (
 		false: newQuery("UPDATE unfinished SET flags = flags | 2 WHERE id = ?"),
 		true:  newQuery("UPDATE finished SET flags = flags | 2 WHERE id = ?"),
 	}
+	qSetOrigin = map[bool]*query{
+		false: newQuery("UPDATE unfinished SET origin = ? WHERE id = ?"),
+		true:  newQuery("UPDATE finished SET origin = ? WHERE id = ?"),
+	}
 	qSetLast = newQuery("UPDATE finished SET last = ? WHERE id = ?")
 )
 
@@ -372,6 +410,20 @@ func (t *txn) importDelivery(m *store.MovedDelivery, e *seawall.Event) error {
 	}
 	if m.Replayed {
 		if err := t.use(qSetReplayed[d.State.Final()]).int(key).exec(); err != nil {
+			return err
+		}
+	}
+	if p := m.First; p != nil {
+		queue, err := t.queueOf(p.Destination, p.System, p.Shard)
+		if err != nil {
+			return err
+		}
+		if err := t.use(qSetOrigin[d.State.Final()]).int(queue).int(key).exec(); err != nil {
+			return err
+		}
+	}
+	if a := m.Answer; a != nil {
+		if err := t.addAnswer(key, a, pack.Headers(a.Headers)); err != nil {
 			return err
 		}
 	}
@@ -445,6 +497,21 @@ func (t *txn) importRest(r *store.Rest) error {
 	}
 	for _, l := range r.Lanes {
 		if err := t.setLane(l.Lane, laneState{token: l.Token}); err != nil {
+			return err
+		}
+	}
+	for _, y := range r.Systems {
+		if err := t.setSystem(y); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.Rates {
+		if err := t.setRate(l); err != nil {
+			return err
+		}
+	}
+	for _, v := range r.Sealed {
+		if err := t.putSealed(v); err != nil {
 			return err
 		}
 	}

@@ -165,7 +165,7 @@ func TestG1_CloseWritesWhatWaits(t *testing.T) {
 // grows with the backlog or the history would make each event dearer.
 func TestG7_NoStatementScansWhatGrows(t *testing.T) {
 	s := openTest(t)
-	small := []string{"name", "queue", "lane", "gate", "token", "revision", "memo", "sqlite_sequence"}
+	small := []string{"name", "queue", "lane", "gate", "token", "revision", "memo", "system", "rate", "sealed", "sqlite_sequence"}
 	counts := []*query{qKinds, qTrimAll, qDeadOf, qHolds} // at start, over a bounded table, of one event, up to the first row
 	for _, q := range countQueries {
 		counts = append(counts, q)

@@ -20,7 +20,7 @@ var laneTests = []test{
 	{"TestG4_NodesLiveAsLongAsTheyBeat", testNodes},
 	{"TestG4_SettleBySequence", testSettleBySeq},
 	{"TestG4_NodesHearEachOther", testSignals},
-	{"TestG6_AnIntentLeftBehindIsUnknown", testUnknown},
+	{"TestG6_AnIntentLeftBehindIsInDoubt", testDoubt},
 	{"TestG6_BeginNeedsTheLease", testBegin},
 	{"TestG6_ReplayOfAnUnknownRepeatsIt", testReplayUnknown},
 }
@@ -141,7 +141,7 @@ func testRestartFences(t *testing.T, s *suite) {
 	s.settle(t, s.ended(fresh[0], d, seawall.Delivered), store.Done)
 }
 
-func testUnknown(t *testing.T, s *suite) {
+func testDoubt(t *testing.T, s *suite) {
 	e := s.accept(t, "1", "orders")
 	other := s.accept(t, "2", "orders")
 	old := s.acquire(t, "n1", orders)[0]
@@ -160,13 +160,34 @@ func testUnknown(t *testing.T, s *suite) {
 	}
 	s.delivery(t, id, seawall.Sending) // it is still its own
 	s.Clock.Advance(ttl)
-	s.acquire(t, "n2", orders)
-	if d := s.delivery(t, id, seawall.Held); d.Reason != seawall.ReasonUnknown {
-		t.Errorf("held for %q, want unknown", d.Reason)
+	l := s.acquire(t, "n2", orders)[0]
+	if d := s.delivery(t, id, seawall.Pending); d.Reason != seawall.ReasonUnknown || d.Step != seawall.Doubt {
+		t.Errorf("left behind as %+v, want it in doubt", d)
 	}
-	s.delivery(t, other.ID.Delivery(1), seawall.Pending)
-	if d := s.depth(t, "orders"); d.Pending != 1 || d.Held != 1 {
-		t.Errorf("depth %+v, want 1 pending and 1 held", d)
+	if d := s.delivery(t, other.ID.Delivery(1), seawall.Pending); d.Step != seawall.Send {
+		t.Errorf("what was not begun is %+v", d)
+	}
+	if d := s.depth(t, "orders"); d.Pending != 2 || d.Held != 0 {
+		t.Errorf("depth %+v, want 2 pending", d)
+	}
+	due := s.claim(t, l, 10)
+	if len(due) != 2 || due[0].Delivery.ID != id || due[0].Delivery.Step != seawall.Doubt {
+		t.Fatalf("claimed %+v, want what is in doubt first", due)
+	}
+	// It stays so, whoever has it next, until somebody settles it.
+	if begun, err := s.Store.Begin(t.Context(), l, []seawall.DeliveryID{id}); err != nil || len(begun) != 1 {
+		t.Fatalf("begun: %v, %v", begun, err)
+	}
+	s.Clock.Advance(ttl)
+	l = s.acquire(t, "n3", orders)[0]
+	if d := s.delivery(t, id, seawall.Pending); d.Step != seawall.Doubt {
+		t.Errorf("left behind again as %+v", d)
+	}
+	in := s.ended(l, due[0].Delivery, seawall.Held)
+	in.Reason, in.Attempt.Step = seawall.ReasonUnknown, seawall.Doubt
+	s.settle(t, in, store.Done)
+	if d := s.delivery(t, id, seawall.Held); d.Step != seawall.Send {
+		t.Errorf("held with the step %s", d.Step)
 	}
 }
 

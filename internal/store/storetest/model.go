@@ -29,10 +29,13 @@ type model struct {
 type modelDelivery struct {
 	id              seawall.DeliveryID
 	destination     string
+	first           string // where it was before it was moved
 	state           seawall.State
+	step            seawall.Step
 	due             time.Time
 	attempts, round int
 	unknown         bool // held for that
+	diverted        bool
 }
 
 var modelDestinations = []string{"orders", "audit"}
@@ -89,7 +92,10 @@ func (m *model) takeOver(t *testing.T) {
 	}
 	for _, d := range m.deliveries {
 		if d.state == seawall.Sending {
-			d.state, d.unknown = seawall.Held, true
+			d.state, d.step = seawall.Pending, seawall.Doubt
+			if now := m.Clock.Now(); d.due.After(now) {
+				d.due = now
+			}
 		}
 	}
 }
@@ -110,7 +116,7 @@ func (m *model) acceptOne(t *testing.T) {
 	}
 	m.keys[key] = e.ID
 	for i, d := range to {
-		m.deliveries = append(m.deliveries, &modelDelivery{id: e.ID.Delivery(i + 1), destination: d, due: e.ReceivedAt})
+		m.deliveries = append(m.deliveries, &modelDelivery{id: e.ID.Delivery(i + 1), destination: d, first: d, due: e.ReceivedAt})
 	}
 }
 
@@ -136,9 +142,20 @@ func (m *model) settleOne(t *testing.T) {
 	}
 	state := []seawall.State{seawall.Pending, seawall.Held, seawall.Delivered, seawall.Delivered, seawall.Dead, seawall.Superseded}[m.rand.IntN(6)]
 	in := m.ended(l, seawall.Delivery{ID: d.id, Destination: d.destination, Attempts: d.attempts}, state)
+	if state == seawall.Held && m.rand.IntN(2) == 0 {
+		in.Reason = seawall.ReasonUnknown
+	}
 	in.Due = m.Clock.Now().Add(time.Duration(m.rand.IntN(60)) * time.Second)
 	if m.rand.IntN(4) == 0 {
 		in.Attempt = nil
+	}
+	move := state == seawall.Pending && m.rand.IntN(3) == 0
+	if state == seawall.Pending {
+		in.Step = seawall.Step(m.rand.IntN(3))
+	}
+	if move {
+		to := modelDestinations[m.rand.IntN(2)]
+		in.Move = &store.Place{Lane: store.Lane{System: to}, Destination: to}
 	}
 	m.settle(t, in, want)
 	if want == store.Fenced {
@@ -149,7 +166,11 @@ func (m *model) settleOne(t *testing.T) {
 		d.round++
 	}
 	if want == store.Done {
-		d.state, d.due, d.unknown = state, in.Due, false
+		d.state, d.due, d.step = state, in.Due, in.Step
+		d.unknown = state == seawall.Held && in.Reason == seawall.ReasonUnknown
+		if move {
+			d.destination, d.round, d.diverted = in.Move.Destination, 0, true
+		}
 	}
 }
 
@@ -179,7 +200,7 @@ func (m *model) cancel(t *testing.T) {
 		t.Fatalf("cancel %s in %s: %v", d.id, d.state, got)
 	}
 	if len(got) == 1 {
-		d.state = seawall.Canceled
+		d.state, d.step = seawall.Canceled, seawall.Send
 	}
 }
 
@@ -195,7 +216,7 @@ func (m *model) replay(t *testing.T) {
 		t.Fatalf("replay %s in %s: %v", d.id, d.state, got)
 	}
 	if len(got) == 1 {
-		d.state, d.round, d.due = seawall.Pending, 0, at
+		d.state, d.round, d.due, d.step, d.destination, d.diverted = seawall.Pending, 0, at, seawall.Send, d.first, false
 	}
 }
 
@@ -211,6 +232,9 @@ func (m *model) check(t *testing.T) {
 	for _, d := range m.deliveries {
 		got := m.delivery(t, d.id, d.state)
 		if got.Attempts != d.attempts || got.Round != d.round || d.state == seawall.Pending && !got.Due.Equal(d.due) {
+			t.Errorf("%s: got %+v, want %+v", d.id, got, d)
+		}
+		if got.Destination != d.destination || got.Diverted != d.diverted || got.Step != d.step {
 			t.Errorf("%s: got %+v, want %+v", d.id, got, d)
 		}
 		m.attempts(t, d.id, d.attempts)

@@ -61,7 +61,7 @@ func (c *Clock) Advance(d time.Duration) time.Time {
 // Run runs the suite; open makes a new, empty store for each test and closes it
 // at the test's end.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, secondTests, orderTests, upkeepTests, modelTests, transferTests}
+	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, divertTests, systemTests, vaultTests, secondTests, orderTests, upkeepTests, modelTests, transferTests}
 	for _, group := range groups {
 		run(t, open, group)
 	}

@@ -105,6 +105,21 @@ func (s *suite) live(t *testing.T, seed uint64) *model {
 		must(t, s.Store.Refuse(ctx, seawall.Arrival{Source: "shop", At: now, Verdict: seawall.Rejected, Reason: "signature_mismatch", Detail: "no",
 			Status: 401, Remote: "192.0.2.9:1", Method: "POST", URL: "/in/shop", Headers: map[string][]string{"A": {"b"}}, Body: []byte{0, 1, byte(i)}, BodySize: 3}))
 	}
+	// A call that goes on elsewhere and has an answer, and what is known of systems.
+	call := s.accept(t, "call", seawall.CallsTo("crm"))
+	cl := s.lease(t, "n1", seawall.CallsTo("crm"))
+	in := s.ended(cl, *s.delivery(t, call.ID.Delivery(1), seawall.Pending), seawall.Pending)
+	in.Move, in.Due, in.Step = &store.Place{Lane: store.Lane{System: "ops"}, Destination: "ops"}, now, seawall.Check
+	s.settle(t, in, store.Done)
+	in = s.ended(s.lease(t, "n1", "ops"), *s.delivery(t, call.ID.Delivery(1), seawall.Pending), seawall.Delivered)
+	in.Answer = &seawall.Answer{At: now, Status: 201, Headers: map[string][]string{"A": {"b"}}, Body: []byte{0, 1, 2}, Fallback: true}
+	s.settle(t, in, store.Done)
+	_, _, err = s.Store.SetSystem(ctx, store.SystemState{System: "crm", Breaker: seawall.BreakerOpen, Since: now, Until: now.Add(time.Minute), Opens: 2, Why: "HTTP 500"}, nil)
+	must(t, err)
+	_, _, err = s.Store.Take(ctx, "crm", store.Rate{Every: time.Second, Burst: 5}, 3)
+	must(t, err)
+	_, err = s.Store.PutSealed(ctx, store.Sealed{Name: "oauth2/crm", Key: "k1", Data: []byte{9, 0, 9}, At: now})
+	must(t, err)
 	// What is no text.
 	must(t, s.Store.Refuse(ctx, seawall.Arrival{Source: "no\x00such", At: now, Verdict: seawall.Rejected, SourceID: "\xff\xfe", URL: "/in/\x00"}))
 	must(t, s.Store.SetGate(ctx, store.GateState{Destination: "audit", Gate: seawall.Paused, Reason: "moving", By: "ann", At: now}, seawall.Action{At: now, What: "pause", On: "audit", Detail: map[string]string{"a": "b"}}))
@@ -136,7 +151,9 @@ func (s *suite) all(t *testing.T, of store.Store) map[string]any {
 		for _, d := range ds {
 			as, err := of.Attempts(ctx, d.ID)
 			must(t, err)
-			out[d.ID.String()] = as
+			answers, err := of.Answers(ctx, []seawall.DeliveryID{d.ID})
+			must(t, err)
+			out[d.ID.String()] = []any{as, answers[d.ID]}
 		}
 	}
 	arrivals := collect(t, func(p store.Page) (store.List[seawall.Arrival], error) {
@@ -152,6 +169,11 @@ func (s *suite) all(t *testing.T, of store.Store) map[string]any {
 	}
 	out["actions"] = collect(t, func(p store.Page) (store.List[seawall.Action], error) { return of.ListActions(ctx, "", p) })
 	out["revisions"] = collect(t, func(p store.Page) (store.List[seawall.Revision], error) { return of.ListRevisions(ctx, p) })
+	systems, err := of.SystemStates(ctx)
+	must(t, err)
+	sealed, err := of.ListSealed(ctx)
+	must(t, err)
+	out["systems"], out["sealed"] = append([]store.SystemState{}, systems...), append([]store.Sealed{}, sealed...)
 	gates, err := of.Gates(ctx)
 	must(t, err)
 	tokens, err := of.ListTokens(ctx)
@@ -160,6 +182,8 @@ func (s *suite) all(t *testing.T, of store.Store) map[string]any {
 	must(t, err)
 	depths, err := of.Depths(ctx)
 	must(t, err)
+	// Queues that were used and are empty are no part of what is held.
+	depths = slices.DeleteFunc(depths, func(d store.Depth) bool { return d == store.Depth{Destination: d.Destination} })
 	slices.SortFunc(depths, func(a, b store.Depth) int { return strings.Compare(a.Destination, b.Destination) })
 	out["gates"], out["tokens"] = append([]store.GateState{}, gates...), append([]seawall.Token{}, tokens...)
 	out["pending"], out["depths"] = append([]store.PendingQueue{}, pending...), append([]store.Depth{}, depths...)
@@ -220,6 +244,9 @@ func testTransfer(t *testing.T, s *suite) {
 	}
 	for _, d := range m.deliveries {
 		s.delivery(t, d.id, d.state)
+	}
+	if n, _, err := to.Take(t.Context(), "crm", store.Rate{Every: day, Burst: 5}, 5); err != nil || n != 2 {
+		t.Errorf("took %d permits of 5, of which 3 were used: %v", n, err)
 	}
 	must(t, s.Store.Refuse(t.Context(), seawall.Arrival{Source: "shop", At: s.Clock.Now(), Verdict: seawall.Rejected}))
 	rev, err := s.Store.AddRevision(t.Context(), s.Clock.Now(), "ann", []byte("c"))

@@ -76,6 +76,10 @@ func sameRest(r store.Rest) store.Rest {
 	for i := range r.Gates {
 		r.Gates[i].Reason, r.Gates[i].By = legible(r.Gates[i].Reason), legible(r.Gates[i].By)
 	}
+	r.Systems, r.Rates, r.Sealed = slices.Clone(r.Systems), slices.Clone(r.Rates), slices.Clone(r.Sealed)
+	slices.SortFunc(r.Systems, func(a, b store.SystemState) int { return cmp.Compare(a.System, b.System) })
+	slices.SortFunc(r.Rates, func(a, b store.RateLevel) int { return cmp.Compare(a.System, b.System) })
+	slices.SortFunc(r.Sealed, func(a, b store.Sealed) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(r.Gates, func(a, b store.GateState) int { return cmp.Compare(a.Destination, b.Destination) })
 	slices.SortFunc(r.Tokens, func(a, b seawall.Token) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(r.Lanes, func(a, b store.LaneToken) int {
