@@ -33,7 +33,7 @@ func answer(status int, header ...string) send.Reply {
 // Every status has one meaning: the table of docs/retries.md.
 func TestEveryStatus(t *testing.T) {
 	for status := 100; status <= 999; status++ {
-		v := Judge(defaults, fresh(), answer(status), start, even)
+		v := Judge(Policy{Retry: defaults}, fresh(), nil, answer(status), start, even)
 		outcome, state, disable := seawall.Refused, seawall.Pending, false
 		due := start.Add(5 * time.Second)
 		switch {
@@ -85,7 +85,7 @@ func TestWords(t *testing.T) {
 			"gave up after 75h and 4 retries: HTTP 503 Service Unavailable", "dead: gave up after 75h and 4 retries: HTTP 503 Service Unavailable",
 		},
 	} {
-		v := Judge(defaults, c.d, c.r, c.now, even)
+		v := Judge(Policy{Retry: defaults}, c.d, nil, c.r, c.now, even)
 		if v.Reason != c.reason || v.Next != c.next {
 			t.Errorf("%+v:\n got %q, %q\nwant %q, %q", c.r, v.Reason, v.Next, c.reason, c.next)
 		}
@@ -104,7 +104,7 @@ func TestNoAnswer(t *testing.T) {
 		{send.Reply{Err: errors.New("cut off"), Sent: true, Canceled: true}, seawall.Unknown, 0},
 		{send.Reply{Err: errors.New("cut off"), Canceled: true}, seawall.Failed, 0},
 	} {
-		v := Judge(defaults, fresh(), c.r, start, even)
+		v := Judge(Policy{Retry: defaults}, fresh(), nil, c.r, start, even)
 		if v.Outcome != c.want || v.State != seawall.Pending || !v.Due.Equal(start.Add(c.due)) || v.Error != c.r.Err.Error() || v.Disable != "" {
 			t.Errorf("%+v: %+v", c.r, v)
 		}
@@ -115,7 +115,7 @@ func TestNoAnswer(t *testing.T) {
 func TestCutOffNeverKills(t *testing.T) {
 	d := fresh()
 	d.Round = 50
-	v := Judge(defaults, d, send.Reply{Canceled: true, Err: errors.New("cut off")}, start.Add(1000*time.Hour), even)
+	v := Judge(Policy{Retry: defaults}, d, nil, send.Reply{Canceled: true, Err: errors.New("cut off")}, start.Add(1000*time.Hour), even)
 	if v.State != seawall.Pending {
 		t.Errorf("%+v", v)
 	}
@@ -126,7 +126,7 @@ func TestCutOffNeverKills(t *testing.T) {
 func TestStatusCounts(t *testing.T) {
 	r := answer(200)
 	r.Err, r.Canceled, r.Response.Truncated = errors.New("response body cut off"), true, true
-	if v := Judge(defaults, fresh(), r, start, even); v.State != seawall.Delivered || v.Error != "" {
+	if v := Judge(Policy{Retry: defaults}, fresh(), nil, r, start, even); v.State != seawall.Delivered || v.Error != "" {
 		t.Errorf("%+v", v)
 	}
 }
@@ -142,7 +142,7 @@ func run(t *testing.T, p config.Retry, reply func(now time.Time) send.Reply, clo
 			t.Fatal("no end after 1,000 tries")
 		}
 		tries = append(tries, now)
-		v := Judge(p, d, reply(now), now, random)
+		v := Judge(Policy{Retry: p}, d, nil, reply(now), now, random)
 		if v.State != seawall.Pending {
 			return tries, v
 		}
@@ -242,7 +242,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		{503, start.Add(-time.Hour).Format(http.TimeFormat), 5 * time.Second},
 		{503, "31536000", 24 * time.Hour},
 	} {
-		v := Judge(defaults, fresh(), answer(c.status, "Retry-After", c.value), start, even)
+		v := Judge(Policy{Retry: defaults}, fresh(), nil, answer(c.status, "Retry-After", c.value), start, even)
 		if got := v.Due.Sub(start); got != c.wait || v.State != seawall.Pending {
 			t.Errorf("%d with %q: waits %s, want %s", c.status, c.value, got, c.wait)
 		}
@@ -267,7 +267,8 @@ func TestG6_OnlyAnUnknownOutcomeIsHeld(t *testing.T) {
 		held  bool
 	}{
 		{"ok", answer(200), false},
-		{"refused", answer(500), false},
+		{"refused", answer(422), false},
+		{"an error of the server", answer(500), true},
 		{"gone", answer(410), false},
 		{"bad gateway", answer(502), true},
 		{"gateway timeout", answer(504), true},
@@ -276,8 +277,8 @@ func TestG6_OnlyAnUnknownOutcomeIsHeld(t *testing.T) {
 		{"cut off before it was sent", send.Reply{Canceled: true, Err: errors.New("stopped")}, false},
 		{"cut off", send.Reply{Sent: true, Canceled: true, Err: errors.New("stopped")}, true},
 	} {
-		v := Judge(defaults, fresh(), c.reply, start, even)
-		u := v.HoldUnknown()
+		v := Judge(Policy{Retry: defaults}, fresh(), nil, c.reply, start, even)
+		u := Judge(Policy{Retry: defaults, Unsafe: true}, fresh(), nil, c.reply, start, even)
 		if !c.held && u != v {
 			t.Errorf("%s: %+v, would be %+v", c.name, u, v)
 		}
@@ -287,7 +288,7 @@ func TestG6_OnlyAnUnknownOutcomeIsHeld(t *testing.T) {
 	}
 	last := fresh()
 	last.Round = defaults.Max
-	if u := Judge(defaults, last, answer(502), start, even).HoldUnknown(); u.State != seawall.Held {
+	if u := Judge(Policy{Retry: defaults, Unsafe: true}, last, nil, answer(502), start, even); u.State != seawall.Held {
 		t.Errorf("after the last retry: %+v", u)
 	}
 }

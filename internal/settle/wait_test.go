@@ -55,7 +55,7 @@ func FuzzRetryAfter(f *testing.F) {
 		if d < 0 || d > 24*time.Hour || err != nil && d != 0 {
 			t.Errorf("%q: %s, %v", v, d, err)
 		}
-		verdict := Judge(defaults, fresh(), answer(http.StatusServiceUnavailable, "Retry-After", v), start, even)
+		verdict := Judge(Policy{Retry: defaults}, fresh(), nil, answer(http.StatusServiceUnavailable, "Retry-After", v), start, even)
 		if wait := verdict.Due.Sub(start); wait < 5*time.Second || wait > 24*time.Hour {
 			t.Errorf("%q: due in %s", v, wait)
 		}
