@@ -1,6 +1,7 @@
 package send
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -47,6 +48,33 @@ func readBody(resp *http.Response, into *seawall.Response, cancel context.Cancel
 	}
 	into.Truncated = drain(resp.Body, cancel)
 	return nil
+}
+
+// readWhole keeps up to keep bytes of a response's body.
+func readWhole(resp *http.Response, into *seawall.Response, keep int64, cancel context.CancelFunc) error {
+	defer resp.Body.Close()
+	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, keep))
+	into.Body, into.Truncated = body, err != nil
+	if err == nil && int64(len(body)) == keep {
+		into.Truncated = drain(resp.Body, cancel)
+	}
+	return err
+}
+
+// Kept is what an attempt keeps of a response that was wanted whole.
+func Kept(r *seawall.Response) *seawall.Response {
+	if r == nil {
+		return nil
+	}
+	kept := *r
+	kept.Headers = selected(r.Headers.Clone())
+	if len(r.Body) > keepBody {
+		kept.Body, kept.Truncated = bytes.Clone(r.Body[:keepBody]), true
+	}
+	return &kept
 }
 
 // fill reads until the buffer is full (no error), the body ends (io.EOF), or it

@@ -28,6 +28,10 @@ type Request struct {
 	URL    *url.URL // http or https; credentials in it are not sent
 	Header http.Header
 	Body   []byte
+
+	// Keep is how many bytes of the response's body are wanted; its header is
+	// then kept whole. 0: what an attempt keeps, 64 KiB and a selection.
+	Keep int64
 }
 
 // Timeouts bound one attempt; zero is no bound of its own. It is no type of its
@@ -97,10 +101,13 @@ func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 
 	resp, err := s.client(limits).RoundTrip(t.req)
 	if err == nil {
-		reply.Response = &seawall.Response{
-			Status: resp.StatusCode, Proto: resp.Proto, Headers: selected(resp.Header),
+		reply.Response = &seawall.Response{Status: resp.StatusCode, Proto: resp.Proto, Headers: resp.Header}
+		if r.Keep > 0 {
+			err = readWhole(resp, reply.Response, r.Keep, cancel)
+		} else {
+			reply.Response.Headers = selected(resp.Header)
+			err = readBody(resp, reply.Response, cancel)
 		}
-		err = readBody(resp, reply.Response, cancel)
 	}
 	reply.Took = s.now().Sub(reply.At)
 	reply.Sent = t.connected.Load()
