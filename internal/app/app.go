@@ -27,6 +27,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/inner"
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/metrics"
+	"github.com/seawall-dev/seawall/internal/outcome"
 	"github.com/seawall-dev/seawall/internal/receive"
 	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/seawall"
@@ -56,15 +57,16 @@ const failedDrain = 2 * time.Second
 // App is a gateway: opened, then run once.
 type App struct {
 	Options
-	node    string
-	store   engine.Store
-	metrics *metrics.Metrics
-	path    *path
-	lanes   *lane.Runner
-	systems *system.Systems
-	receive *receive.Receiver
-	calls   *call.Calls
-	inner   *inner.Handler
+	node     string
+	store    engine.Store
+	metrics  *metrics.Metrics
+	path     *path
+	lanes    *lane.Runner
+	systems  *system.Systems
+	outcomes *outcome.Maker
+	receive  *receive.Receiver
+	calls    *call.Calls
+	inner    *inner.Handler
 
 	public, admin net.Listener
 	private       net.Listener // nil: there is no internal listener
@@ -144,7 +146,9 @@ func (a *App) start(ctx context.Context) error {
 			"destination", o.Destination, "count", o.Count)
 	}
 	a.path = newPath(a, first)
+	a.outcomes = &outcome.Maker{Current: a.path.outcomes, Now: a.Now, Random: a.Random}
 	a.systems = system.New(system.Options{
+		Emit: a.outcomes.System, Accepted: a.announce,
 		Store: a.sharing(), Node: a.node, Alone: !a.shared, Agent: agent(a.Version), Now: a.Now, Log: a.Log,
 	})
 	a.systems.Use(first.config)
@@ -152,7 +156,7 @@ func (a *App) start(ctx context.Context) error {
 		return fmt.Errorf("states of systems: %w", err)
 	}
 	a.lanes = lane.New(lane.Options{
-		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter,
+		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter, Settled: a.settled,
 		Duties: []lane.Duty{{Name: "retention", Do: a.upkeep}},
 		Log:    a.Log, Now: a.Now, Poll: a.poll(), Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
 	})

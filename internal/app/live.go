@@ -22,6 +22,7 @@ type live struct {
 	sources      map[string]*config.Source
 	destinations map[string]*config.Destination // by name, and by the name they were renamed from
 	routes       map[string]*config.Route
+	systems      map[string]*config.System // declared ones, and those of destinations
 	current      *receive.Current
 	calls        *call.Current
 	plan         *plan.Planner
@@ -34,6 +35,7 @@ func newLive(revision int64, c *config.Config, version string) *live {
 		sources:      map[string]*config.Source{},
 		destinations: map[string]*config.Destination{},
 		routes:       map[string]*config.Route{},
+		systems:      map[string]*config.System{},
 		plan:         plan.New(c),
 		shape:        shape.New(c, version),
 	}
@@ -50,6 +52,9 @@ func newLive(revision int64, c *config.Config, version string) *live {
 	}
 	for _, r := range c.Routes {
 		l.routes[r.Name] = r
+	}
+	for _, y := range c.Systems {
+		l.systems[y.Name] = y
 	}
 	l.current = &receive.Current{
 		Config: c, Revision: revision,

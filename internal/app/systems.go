@@ -18,9 +18,13 @@ const callsAtATime = 16
 // enter waits until the system that a queue's deliveries go to may be asked once
 // more. A queue in a stray lane waits for the system that its destination has now.
 func (p *path) enter(ctx context.Context, _ store.Lane, destination string) (lane.Pass, error) {
-	y := p.app.systems.Of(p.now().system(destination))
+	l := p.now()
+	y := p.app.systems.Of(l.system(destination))
 	if y == nil {
 		return none{}, nil // a reload has just taken it away: deliver sees that too
+	}
+	if l.turnsAside(destination) {
+		return enterOr(ctx, y, destination)
 	}
 	pass, err := y.Enter(ctx, destination)
 	if err != nil {

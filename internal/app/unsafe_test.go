@@ -18,7 +18,7 @@ func TestG6_UnknownIsHeldUntilAPersonRepeatsIt(t *testing.T) {
 	shop.status = func(r *http.Request) int {
 		switch asked.Add(1) {
 		case 1:
-			return http.StatusServiceUnavailable // it said no
+			return http.StatusTooManyRequests // it said no
 		case 2:
 			panic(http.ErrAbortHandler) // it has read all, and hangs up
 		}

@@ -33,7 +33,12 @@ type Verdict struct {
 	Step    seawall.Step
 	Next    string // what was decided, for people: "retry 3 of 10 in 1m20s: HTTP 503"
 	Disable string // not "": the destination is to be disabled, for this reason
+	answer  bool
 }
+
+// Final tells whether the answer that was judged ends the delivery: it is what the
+// system has to say, rather than the last of what it said before we gave up.
+func (v Verdict) Final() bool { return v.State == seawall.Delivered || v.answer }
 
 // trial is what a judgement is made of.
 type trial struct {
@@ -93,7 +98,7 @@ func Judge(p Policy, d *seawall.Delivery, past []seawall.Attempt, r send.Reply, 
 		v.Next = "retry at once: " + why
 		return v
 	case p.Call && answers(status):
-		v.State, v.Reason = seawall.Dead, why
+		v.State, v.Reason, v.answer = seawall.Dead, why, true
 		v.Next = "ended by the system's answer: " + why
 		return v
 	case status == http.StatusGone:
