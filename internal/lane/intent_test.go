@@ -2,6 +2,8 @@ package lane
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -182,5 +184,60 @@ func TestDeliveryCanceledBeforeItsIntentIsNotSent(t *testing.T) {
 			t.Errorf("%d attempts, %d in hand; want the other's one and none", tries.Load(), len(q.busy))
 		}
 		stop()
+	})
+}
+
+// What only asks, or only decides, begins nothing: there is nothing that a crash
+// would leave in doubt.
+func TestG6_OnlySendingNeedsAnIntent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("a", 3)
+		for i, s := range []seawall.Step{seawall.Send, seawall.Doubt, seawall.Check} {
+			m.pending["a"][i].Delivery.Step = s
+		}
+		begun := map[seawall.Step]bool{}
+		var mu sync.Mutex
+		_, stop := startWith(m, func(_ context.Context, c *store.Claimed, _ Pass) store.Settlement {
+			mu.Lock()
+			defer mu.Unlock()
+			begun[c.Delivery.Step] = m.begun(c.Delivery.ID)
+			return store.Settlement{State: seawall.Delivered}
+		}, func() []Target { return unsafe(2) })
+		synctest.Wait()
+		stop()
+		if len(begun) != 3 || !begun[seawall.Send] || begun[seawall.Doubt] || begun[seawall.Check] {
+			t.Errorf("begun: %v", begun)
+		}
+	})
+}
+
+// What a settlement puts into another queue is taken up at once, and who asked
+// to be told is.
+func TestSettledIsToldAndFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		id := m.add("a", 1)[0]
+		var told []seawall.DeliveryID
+		b := store.Lane{System: "b"}
+		_, stop := startNode(m, "n1", Options{
+			Deliver: func(_ context.Context, c *store.Claimed, _ Pass) store.Settlement {
+				return store.Settlement{State: seawall.Pending, Due: time.Now().Add(time.Hour), Move: &store.Place{Lane: b, Destination: "b"}}
+			},
+			Wanted: func(context.Context) Wanted {
+				return Wanted{Targets: []Target{{Name: "a", Lane: store.Lane{System: "a"}, Concurrency: 1}}}
+			},
+			Settled: func(ss []store.Settlement, done []store.Settled) { told = append(told, ss[0].Delivery) },
+		})
+		synctest.Wait()
+		m.mu.Lock()
+		defer func() { m.mu.Unlock(); stop() }()
+		if len(told) != 1 || told[0] != id {
+			t.Errorf("told of %v", told)
+		}
+		want := store.Signal{Lane: b, Destination: "b"}
+		if !slices.Contains(m.told, want) {
+			t.Errorf("told the others %v, want %v among them", m.told, want)
+		}
 	})
 }

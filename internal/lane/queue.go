@@ -440,7 +440,8 @@ func (q *queue) attempt(c store.Claimed, pass Pass) {
 		q.letGo(&c)
 		return
 	}
-	if q.unsafe && !q.mayBegin(&c) {
+	// Whatever asks or decides only needs no intent.
+	if q.unsafe && c.Delivery.Step == seawall.Send && !q.mayBegin(&c) {
 		pass.Leave()
 		q.release(size)
 		return

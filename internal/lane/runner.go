@@ -65,7 +65,7 @@ type freely struct{}
 
 func (freely) Leave() {}
 
-// Options are what a Runner works with. All but Enter, Duties and Failed are needed.
+// Options are what a Runner works with. All but Enter, Duties, Settled and Failed are needed.
 type Options struct {
 	Store Store
 	Node  string
@@ -81,11 +81,13 @@ type Options struct {
 	// waits for it is in nobody's hands. It gives up when ctx ends. nil: always.
 	Enter  func(ctx context.Context, l store.Lane, destination string) (Pass, error)
 	Duties []Duty
-	Log    *slog.Logger
-	Now    func() time.Time
-	Poll   time.Duration // how often a queue looks that nobody wakes
-	Drain  time.Duration // how long a stop waits for attempts in flight
-	Bytes  int64         // of bodies that all queues together hold in hand, beyond one delivery each
+	// Settled is told what was written, soon after; it does not block. nil: nobody.
+	Settled func(ss []store.Settlement, done []store.Settled)
+	Log     *slog.Logger
+	Now     func() time.Time
+	Poll    time.Duration // how often a queue looks that nobody wakes
+	Drain   time.Duration // how long a stop waits for attempts in flight
+	Bytes   int64         // of bodies that all queues together hold in hand, beyond one delivery each
 	// Failed is closed once the store will never write again: nothing is then
 	// worth waiting for. It may be nil.
 	Failed <-chan struct{}

@@ -33,7 +33,11 @@ func (r *Runner) settleAll(work context.Context) {
 		for _, b := range batch {
 			ss = append(ss, b.s)
 		}
-		r.finish(batch, r.settle(work, ss))
+		done := r.settle(work, ss)
+		r.finish(batch, done)
+		if done != nil && r.Settled != nil {
+			r.Settled(ss, done)
+		}
 	}
 }
 
@@ -113,5 +117,23 @@ func (r *Runner) finish(batch []settling, done []store.Settled) {
 	}
 	for q := range woken {
 		q.signal()
+	}
+	for i := range done {
+		if done[i] == store.Done {
+			r.follow(&batch[i].s)
+		}
+	}
+}
+
+// follow tells the queues that a settlement put something into.
+func (r *Runner) follow(s *store.Settlement) {
+	if s.Move != nil {
+		r.Announce(s.Move.Lane, s.Move.Destination)
+	}
+	for i := range s.Outcomes {
+		for j := range s.Outcomes[i].Deliveries {
+			d := &s.Outcomes[i].Deliveries[j]
+			r.Announce(laneOf(d), d.Destination)
+		}
 	}
 }
