@@ -61,6 +61,7 @@ a stored one, by its id; or a file: a captured request, or a plain payload with
 type checked struct {
 	File         string    `json:"file"`
 	Valid        bool      `json:"valid"`
+	Systems      int       `json:"systems"`
 	Sources      int       `json:"sources"`
 	Destinations int       `json:"destinations"`
 	Routes       int       `json:"routes"`
@@ -79,15 +80,24 @@ type problem struct {
 }
 
 func (c *cli) valid(cfg *config.Config) error {
-	file := c.configPath()
+	file, systems := c.configPath(), 0
+	for _, s := range cfg.Systems {
+		if s.Declared() {
+			systems++
+		}
+	}
 	if c.json {
 		return writeJSON(c.out, checked{
-			File: file, Valid: true, Sources: len(cfg.Sources), Destinations: len(cfg.Destinations), Routes: len(cfg.Routes),
+			File: file, Valid: true, Systems: systems, Sources: len(cfg.Sources), Destinations: len(cfg.Destinations), Routes: len(cfg.Routes),
 			Warnings: cfg.Warnings,
 		})
 	}
 	c.warn(cfg)
-	c.printf("%s is valid: %s, %s, %s\n", file, terminal.Count(len(cfg.Sources), "source"),
+	said := ""
+	if systems > 0 {
+		said = terminal.Count(systems, "system") + ", "
+	}
+	c.printf("%s is valid: %s%s, %s, %s\n", file, said, terminal.Count(len(cfg.Sources), "source"),
 		terminal.Count(len(cfg.Destinations), "destination"), terminal.Count(len(cfg.Routes), "route"))
 	return nil
 }

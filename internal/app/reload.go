@@ -88,8 +88,14 @@ func (a *App) orphans(ctx context.Context, c *config.Config) (orphans, error) {
 	for _, d := range c.Destinations {
 		known[d.Name], known[d.RenamedFrom] = true, true
 	}
-	for _, t := range calls(c) {
-		known[t.Name] = true
+	for _, s := range c.Systems {
+		if !s.Declared() {
+			continue
+		}
+		known[seawall.CallsTo(s.Name)] = true
+		if s.RenamedFrom != "" {
+			known[seawall.CallsTo(s.RenamedFrom)] = true
+		}
 	}
 	var gone orphans
 	for _, p := range pending {
@@ -119,8 +125,11 @@ func (os orphans) refusal() error {
 	said := make([]string, len(os))
 	for i, o := range os {
 		said[i] = fmt.Sprintf("%q (%d)", o.Destination, o.Count)
+		if system, calls := strings.CutPrefix(o.Destination, seawall.CallsTo("")); calls {
+			said[i] = fmt.Sprintf("the system %q (%d calls)", system, o.Count)
+		}
 	}
-	first := os[0].Destination
+	first := strings.TrimPrefix(os[0].Destination, seawall.CallsTo(""))
 	return seawall.Errorf(seawall.ErrConflict,
 		"the new configuration leaves out destinations that have unfinished deliveries: %s", strings.Join(said, ", ")).
 		WithHint("renamed it? write renamed_from: %s on the new one. Give the deliveries up? write %s: { drop: true }, or reload with drop",

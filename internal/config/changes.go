@@ -16,6 +16,7 @@ func Changes(old, now *Config) map[string]string {
 			out[kind] = d
 		}
 	}
+	add("systems", declared(old.Systems), declared(now.Systems))
 	add("sources", writtenOf(old.Sources, func(s *Source) written { return written{s.Name, s.text} }),
 		writtenOf(now.Sources, func(s *Source) written { return written{s.Name, s.text} }))
 	add("destinations", writtenOf(old.Destinations, func(d *Destination) written { return written{d.Name, d.text} }),
@@ -35,6 +36,16 @@ func writtenOf[T any](entries []T, f func(T) written) []written {
 	out := make([]written, len(entries))
 	for i, e := range entries {
 		out[i] = f(e)
+	}
+	return out
+}
+
+// declared leaves out the systems that destinations are.
+func declared(systems []*System) (out []written) {
+	for _, s := range systems {
+		if s.Declared() {
+			out = append(out, written{s.Name, s.text})
+		}
 	}
 	return out
 }
@@ -93,7 +104,7 @@ func settings(root *node) string {
 	var b strings.Builder
 	if root != nil {
 		for _, p := range root.pairs {
-			if p.key != "sources" && p.key != "destinations" && p.key != "routes" {
+			if p.key != "systems" && p.key != "sources" && p.key != "destinations" && p.key != "routes" {
 				b.WriteString(p.key + ": " + p.value.String() + "\n")
 			}
 		}

@@ -33,11 +33,11 @@ type Config struct {
 
 	Text []byte // the file as written, references unresolved: what a revision keeps
 
-	// Secrets are the values that the references under destinations (${ENV},
-	// file:) stand for, each once: what is shown of a request must not hold them.
+	// Secrets are the values that the references under destinations and systems
+	// (${ENV}, file:) stand for, each once: what is shown of a request must not hold them.
 	Secrets []string
 
-	settings string // everything but sources, destinations and routes, as written: see Changes
+	settings string // everything but systems, sources, destinations and routes, as written: see Changes
 }
 
 // String keeps the configuration, which holds secrets, out of messages and logs.

@@ -28,68 +28,152 @@ func (r *reader) destinations(c *Config, all value) {
 			c.Drop = append(c.Drop, name)
 			return
 		}
-		c.Destinations = append(c.Destinations, destination(name, o, policy))
+		d := &Destination{Name: name, text: o.node.String()}
+		c.Destinations = append(c.Destinations, d)
+		d.read(c, o, policy)
 	})
-	for _, d := range c.Destinations {
-		r.renamed(c, d, all)
+	for i := range c.Destinations {
+		d := c.Destinations[i]
+		r.places[join(all.path, d.Name)].open("destination").takenOver(d.RenamedFrom, d.Name, "destination", destinationNames(c),
+			func(i int) string { return c.Destinations[i].RenamedFrom })
 	}
-}
-
-// renamed checks that the earlier name is free.
-func (r *reader) renamed(c *Config, d *Destination, all value) {
-	if d.RenamedFrom == "" {
-		return
-	}
-	v := r.places[join(all.path, d.Name)].open("destination").get("renamed_from")
-	for _, other := range c.Destinations {
-		if other.Name == d.RenamedFrom {
-			v.fail("", "there still is a destination %q", d.RenamedFrom)
-		}
-		if other != d && other.RenamedFrom == d.RenamedFrom && other.Name < d.Name {
-			v.fail("", "%q says that too", other.Name)
-		}
-	}
+	r.fallbacks(c, all)
 }
 
 // maxShards bounds the lanes of one destination: each is a lease to renew.
 const maxShards = 64
 
-func destination(name string, o *object, policy *egress.Policy) *Destination {
-	d := &Destination{
-		Name:              name,
-		text:              o.node.String(),
-		Headers:           headers(o.get("headers")),
-		Body:              o.get("body").code(),
-		Forward:           o.get("forward").oneOf("", "original") == "original",
-		Sign:              sign(o.get("sign")),
-		IdempotencyHeader: "Idempotency-Key",
-		Timeout:           timeouts(o.get("timeout")),
-		Retry:             retry(o.get("retry")),
-		Concurrency:       o.get("concurrency").number(16, 1, 1000),
-		Shards:            o.get("shards").number(1, 1, maxShards),
-		Unsafe:            o.get("repeatable").oneOf("true", "true", "false") == "false",
-		RenamedFrom:       o.get("renamed_from").text(),
-	}
-	if d.Shards > d.Concurrency {
-		o.get("shards").fail("each shard has its share of concurrency, one attempt at least: raise concurrency, or take fewer shards",
-			"%d shards are more than concurrency, %d", d.Shards, d.Concurrency)
-	}
-	o.url(d, policy)
+func (d *Destination) read(c *Config, o *object, policy *egress.Policy) {
+	d.Headers = headers(o.get("headers"))
+	d.Body = o.get("body").code()
+	d.Forward = o.get("forward").oneOf("", "original") == "original"
+	d.Sign = sign(o.get("sign"))
+	d.IdempotencyHeader = usualKeyHeader
+	d.Timeout = timeouts(o.get("timeout"))
+	d.Retry = retry(o.get("retry"))
+	d.Concurrency = o.get("concurrency").number(16, 1, 1000)
+	d.Fallback = o.get("fallback").fallback()
+	d.RenamedFrom = o.get("renamed_from").text()
 	o.method(d)
-	key := o.get("idempotency").open("idempotency").get("header")
-	if s := key.text(); s != "" && key.headerName(s) {
-		d.IdempotencyHeader = s
-	}
 	if d.Forward && d.Body != nil {
 		o.get("body").failKey("leave out one of the two", "where the original is forwarded there is no other body")
 	}
-	return d
+	s := o.system(c, d, policy)
+	for _, name := range s.setsHeaders() {
+		for _, h := range d.Headers {
+			if strings.EqualFold(h.Name, name) {
+				o.get("headers").failKey("leave it out here", "the authentication of %s sets %s itself", s.Name, name)
+			}
+		}
+	}
+	d.repeatable(o, s)
+}
+
+// system is what a destination is a request on: a declared one, or a small one
+// that its url makes of it.
+func (o *object) system(c *Config, d *Destination, policy *egress.Policy) *System {
+	named, path := o.get("system"), o.get("path")
+	own := &System{
+		Name:        d.Name,
+		Limit:       limit(o.get("limit")),
+		Breaker:     breaker(o.get("breaker")),
+		Idempotency: o.get("idempotency").ownKey(d),
+		Timeout:     d.Timeout,
+		Retry:       d.Retry,
+		Shards:      o.get("shards").number(1, 1, maxShards),
+	}
+	o.auth(c, own, policy)
+	d.System, d.Shards = d.Name, own.Shards
+	if !o.has("system") {
+		if d.Shards > d.Concurrency {
+			o.get("shards").fail("each shard has its share of concurrency, one attempt at least: raise concurrency, or take fewer shards",
+				"%d shards are more than concurrency, %d", d.Shards, d.Concurrency)
+		}
+		o.url(d, policy)
+		if o.has("path") {
+			path.failKey("url holds the path too", "beside url")
+		}
+		if s := c.systemNamed(d.Name); s != nil {
+			o.value().failKey("give one of the two another name, or say system: "+s.Name+" in place of url",
+				"a destination with a url of its own is a system of that name, and there is one")
+		}
+		c.Systems = append(c.Systems, own)
+		return own
+	}
+	if o.has("url") {
+		o.get("url").failKey("path says where on the system; or leave out system", "beside system")
+	}
+	for _, key := range []string{"auth", "tls", "limit", "breaker", "shards", "idempotency"} {
+		if o.has(key) {
+			o.get(key).failKey("say it under systems", "belongs to the system: it holds for all that is sent there")
+		}
+	}
+	name := named.text()
+	var declared []string
+	for _, s := range c.Systems {
+		if s.Declared() {
+			declared = append(declared, s.Name)
+		}
+	}
+	if !named.refersTo(name, "system", declared) {
+		path.below("")
+		return own
+	}
+	s := c.systemNamed(name)
+	d.System, d.Shards = s.Name, max(s.Shards, 1)
+	if s.Idempotency.Header != "" {
+		d.IdempotencyHeader = s.Idempotency.Header
+	}
+	if o.has("path") {
+		d.URL = path.below(s.URL.String())
+	} else {
+		path.failKey("for example path: /orders/{.id}", "is missing: where on the system")
+	}
+	return s
+}
+
+// repeatable says whether a request is safe to repeat, and what follows if not.
+// A webhook is: it carries an id that stays the same. A request of our own on a
+// system is by its method, or where it is said to be.
+func (d *Destination) repeatable(o *object, s *System) {
+	v := o.get("repeatable")
+	said := v.oneOf("", "true", "false")
+	d.Unsafe = said == "false" || said == "" && s.Declared() && !(d.Method.Constant() && idempotent[d.Method.Prefix()])
+	base := ""
+	if s.Declared() {
+		base = s.URL.String()
+	} else if d.URL != nil {
+		base = origin(d.URL.Prefix())
+	}
+	d.OnUnknown, d.Check = o.doubts(asker{base: base, takesKey: s.Idempotency.Header != "", what: "it"})
+	switch {
+	case !d.Unsafe:
+		o.needless("it is repeatable: what nobody knows the outcome of is tried again")
+		d.OnUnknown, d.Check = nil, nil
+	case d.OnUnknown == nil:
+		d.OnUnknown = UsualUnknown(s.Idempotency.Header != "", d.Check != nil)
+	}
+}
+
+// ownKey is how the receiver of a destination's own url takes the key: where it
+// is told for how long, it is one that recognises what is repeated.
+func (v value) ownKey(d *Destination) Idempotency {
+	o := v.open("idempotency")
+	key := o.get("header")
+	if s := key.text(); s != "" && key.headerName(s) {
+		d.IdempotencyHeader = s
+	}
+	valid := o.get("valid").duration(0, time.Second, 365*day)
+	if valid == 0 {
+		return Idempotency{}
+	}
+	return Idempotency{Header: d.IdempotencyHeader, Valid: valid}
 }
 
 func (o *object) url(d *Destination, policy *egress.Policy) {
 	v := o.get("url")
 	if !o.has("url") {
-		v.failKey("", "is missing")
+		v.failKey("url, or system and path", "is missing")
 		return
 	}
 	if d.URL = v.template(); d.URL == nil {

@@ -26,6 +26,10 @@ func testOptions() Options {
 			switch path {
 			case "/conf/secret", "/abs/secret":
 				return []byte(whsec + "\n"), nil
+			case "/conf/client.pem", "/conf/ca.pem":
+				return certPEM, nil
+			case "/conf/client.key":
+				return keyPEM, nil
 			case "/conf/empty":
 				return []byte("\n"), nil
 			}
@@ -42,10 +46,10 @@ listn: ":8080"
 x:1:1: listn: no such key
 hint: did you mean listen?
 ===
-systems: {}
+entities: {}
 routes: [{ from: a, order: sequence }]
 ---
-x:1:1: systems: not in this version
+x:1:1: entities: not in this version
 x:2:10: routes[0].to: is missing
 x:2:18: routes[0].from: no source "a"
 hint: name it under sources
@@ -69,7 +73,6 @@ x:6:13: routes[0].from: no source "strpe"
 hint: did you mean "stripe"?
 x:6:24: routes[0].to: no destination "ordes"
 hint: did you mean "orders"?
-x:7:13: routes[1].from: routes from seawall are not in this version
 ===
 sources:
   a: { provider: stripe, secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }
@@ -154,7 +157,7 @@ destinations:
   j: { url: https://x.example, forward: original, body: .a }
   k: { url: https://x.example, system: crm, upsert: {} }
   l: { url: https://x.example, sign: { secret: "${PLAIN}" } }
-  m: { url: https://x.example, idempotency: { header: X-Key, valid: 24h } }
+  m: { url: https://x.example, idempotency: { header: X Key } }
   n: { url: https://x.example, renamed_from: a }
   o: { url: https://x.example, drop: true }
   "p q": { url: https://x.example }
@@ -172,6 +175,7 @@ hint: write "${NAME}" and set the environment variable, or file:PATH
 x:7:38: destinations.f.body: a list, where a single value is wanted
 hint: brackets at the start of a value need quotes around the whole value: '[…]'
 x:8:3: destinations.g.url: is missing
+hint: url, or system and path
 x:9:43: destinations.h.headers.a b: "a b" is not the name of a header
 x:9:53: destinations.h.headers.Host: the gateway sets Host itself
 hint: it belongs to the connection
@@ -187,16 +191,248 @@ x:10:58: destinations.i.method: "post" is not a method
 hint: one like POST, PUT or PATCH
 x:11:51: destinations.j.body: where the original is forwarded there is no other body
 hint: leave out one of the two
-x:12:32: destinations.k.system: not in this version
+x:12:8: destinations.k.url: beside system
+hint: path says where on the system; or leave out system
+x:12:40: destinations.k.system: no system "crm"
+hint: name it under systems
 x:12:45: destinations.k.upsert: not in this version
 x:13:40: destinations.l.sign.secret: the secret is not one of Standard Webhooks
 hint: whsec_ and the base64 of 32 random bytes
-x:14:62: destinations.m.idempotency.valid: not in this version
+x:14:47: destinations.m.idempotency.header: "X Key" is not the name of a header
 x:15:46: destinations.n.renamed_from: there still is a destination "a"
+hint: leave out renamed_from, or the destination of that name
 x:16:3: destinations.o: a destination that is dropped has no other keys
 hint: leave only drop: true
 x:17:3: destinations.p q: "p q" cannot be a name
 hint: letters, digits, _ . and -, at most 63 of them, the first a letter or digit
+===
+egress: { allow: ["10.20.0.0/16"] }
+systems:
+  a: { url: http://10.30.0.1/x }
+  b: { url: http://127.0.0.1:9000 }
+  c: { url: https://c.example, auth: { oauth2: { token_url: "http://169.254.169.254/token", client_id: x, client_secret: "${SECRET}" } } }
+  d: { url: https://u:p@d.example/x?y=1 }
+  e: { url: d.example }
+  f: { auth: { bearer: "${SECRET}" } }
+  g: { sql: "${SECRET}" }
+  h: { url: https://h.example, drop: true }
+  i: { url: https://i.example, renamed_from: a }
+---
+x:3:13: systems.a.url: 10.30.0.1 is a private address
+hint: to allow it: egress: { allow: ["10.20.0.0/16", "10.30.0.1/32"] }
+x:4:13: systems.b.url: 127.0.0.1 is a loopback address
+hint: to allow it: egress: { allow: ["10.20.0.0/16", "127.0.0.0/8"] }
+x:5:61: systems.c.auth.oauth2.token_url: 169.254.169.254 is a link-local address, where clouds keep the credentials of machines, which is never called
+x:6:13: systems.d.url: the URL of a system has no query and no fragment
+hint: what is asked for stands in each call
+x:6:13: systems.d.url: credentials of a system do not stand in its URL
+hint: auth: { basic: { username: …, password: "${…}" } }
+x:7:13: systems.e.url: "d.example" is not a URL
+hint: for example https://api.example.com
+x:8:3: systems.f.url: is missing
+hint: for example https://api.example.com
+x:9:8: systems.g.sql: not in this version
+x:10:3: systems.h: a system that is dropped has no other keys
+hint: leave only drop: true
+x:11:46: systems.i.renamed_from: there still is a system "a"
+hint: leave out renamed_from, or the system of that name
+===
+systems:
+  a: { url: https://a.example, auth: { bearer: secret } }
+  b: { url: https://b.example, auth: { bearer: "${SECRET}", basic: { username: "a:b", password: "${SECRET}" } } }
+  c: { url: https://c.example, auth: {} }
+  d: { url: https://d.example, auth: { oauth2: { token_url: https://d.example, client_id: x, client_secret: "${SECRET}", refresh_token: "${SECRET}", scopes: [a b] } } }
+  e: { url: https://e.example, auth: { hmac: { secret: "${SECRET}", signed: "{timestamp}{id}" } } }
+  f: { url: https://f.example, auth: { hmac: { secret: "${SECRET}", header: X-A, signed: "{timestamp}" } } }
+  g: { url: https://g.example, tls: { cert: file:client.pem } }
+  h: { url: https://h.example, tls: { cert: file:secret, key: file:client.key, ca: file:secret } }
+  i: { url: https://i.example, auth: { header: { name: Host, value: "${SECRET}" }, mtls: { ca: file:ca.pem } }, tls: { ca: file:ca.pem } }
+  j: { url: https://j.example, auth: { berer: "${SECRET}" } }
+  k: { url: https://k.example, auth: bearer }
+---
+x:2:48: systems.a.auth.bearer: a secret must not stand in the file itself
+hint: write "${NAME}" and set the environment variable, or file:PATH
+x:3:61: systems.b.auth.basic: beside bearer
+hint: keep one of the two
+x:3:80: systems.b.auth.basic.username: a username holds no colon
+hint: basic auth puts one between name and password
+x:4:38: systems.c.auth: says nothing
+hint: one of: bearer, basic, header, query, oauth2, hmac, mtls
+x:5:122: systems.d.auth.oauth2.refresh_token: its successors are kept in the store, sealed, and there is no key to seal them with
+hint: make one with "openssl rand -base64 32", and refer to it: seal: { key: "${SEAWALL_SEAL_KEY}" }
+x:5:159: systems.d.auth.oauth2.scopes[0]: "a b" is not one scope
+hint: several are a list: [read, write]
+x:6:40: systems.e.auth.hmac.header: is missing
+hint: for example X-Signature
+x:6:77: systems.e.auth.hmac.signed: {id} is for webhooks
+hint: the key of a call is {header:Idempotency-Key}
+x:7:90: systems.f.auth.hmac.signed: {timestamp} is signed, but nothing says where it is sent
+hint: timestamp: X-Timestamp names the header that the time is sent in
+x:8:32: systems.g.tls: a certificate and its key go together
+hint: cert: file:client.pem, key: file:client.key
+x:9:45: systems.h.tls.cert: not a certificate with its key
+hint: both in PEM, as a reference: file:client.pem
+x:9:84: systems.h.tls.ca: holds no certificate
+hint: in PEM, as a reference: file:ca.pem
+x:10:56: systems.i.auth.header.name: the gateway sets Host itself
+hint: a system's key goes into a header that it names
+x:10:84: systems.i.auth.mtls: beside tls
+hint: keep one of the two
+x:11:40: systems.j.auth.berer: no such key
+hint: did you mean bearer?
+x:12:38: systems.k.auth: a single value, where a mapping of keys is wanted
+===
+seal: { keys: ["${SHORT}", "${PLAIN}"] }
+systems:
+  a: { url: https://a.example, limit: { rate: 10, burst: 0 }, breaker: { failures: 120%, slow_share: 50%, open: 1h } }
+  b: { url: https://b.example, limit: { burst: 3 }, breaker: on }
+  c: { url: https://c.example, limit: { rate: 1000000/s }, answers: 1GiB, idempotency: { header: "x y", valid: soon } }
+  d: { url: https://d.example, proxy: {} }
+  e: { url: https://e.example, proxy: { listen: ":8080" } }
+---
+x:1:16: seal.keys[0]: what it refers to is too short for a secret: at least 8 bytes
+x:1:28: seal.keys[1]: what it refers to is not a key
+hint: 32 random bytes in base64 or hex: "openssl rand -base64 32"
+x:3:47: systems.a.limit.rate: "10" is not a rate
+hint: a number and a unit of time: 10/s, 600/m, 1000/h
+x:3:58: systems.a.limit.burst: "0" is not a whole number from 1 to 100000
+x:3:84: systems.a.breaker.failures: "120%" is not a share: more than 0 % and at most 100 %
+hint: for example 50%
+x:3:90: systems.a.breaker.slow_share: nothing says what is slow
+hint: slow: 5s says from when on a request is slow
+x:3:113: systems.a.breaker.open: "1h" is too long: at most 5m
+x:4:41: systems.b.limit.burst: is how far a rate may be gone over, and there is none
+hint: for example rate: 10/s
+x:4:62: systems.b.breaker: "on" is not one of the values that there are
+hint: one of: off
+x:5:47: systems.c.limit.rate: "1000000/s" is out of bounds
+hint: from 1/d to 100000/s
+x:5:69: systems.c.answers: "1GiB" is too much: at most 67108864 bytes
+x:5:90: systems.c.idempotency.header: "x y" is not the name of a header
+x:5:112: systems.c.idempotency.valid: "soon" is not a duration
+hint: a number and a unit: 500ms, 10s, 5m, 75h, 30d
+x:6:32: systems.d.proxy: has no address to listen on
+hint: for example proxy: { listen: "127.0.0.1:8083" }
+x:7:49: systems.e.proxy.listen: the gateway listens there already
+hint: each listener needs a port of its own
+===
+systems:
+  a:
+    url: https://a.example
+    calls:
+      - { }
+      - { match: post /x }
+      - { match: v1/x }
+      - { match: "POST /v1/*a" }
+      - { match: "POST /v1/x?y" }
+      - { match: "POST /v1/**/x" }
+      - { match: POST /x, on_unknown: [retry, hold] }
+      - { match: POST /x, on_unknown: [check] }
+      - { match: POST /x, on_unknown: [hold, hold, wait], check: { path: /y, found: .x } }
+      - { match: POST /x, check: { path: y, found: $call.body == 1 } }
+      - { match: POST /x, check: { path: "/y/{$response.status}" } }
+      - { match: POST /x, check: { path: "/y", found: .a = 1, absent: $entity.key } }
+      - { match: PUT /x, check: { path: "/y", found: .a } }
+      - { match: POST /x, repeatable: true, on_unknown: [hold] }
+      - { match: POST /x, fallback: { status: 99, on: [dead, late] } }
+---
+x:5:9: systems.a.calls[0].match: is missing
+hint: for example POST /v1/payments, or /v1/payments/* for any method
+x:6:18: systems.a.calls[1].match: "post" is not a method
+hint: one like POST, PUT or PATCH, or * for any
+x:7:18: systems.a.calls[2].match: "v1/x" is not a path: it begins with no /
+hint: for example POST /v1/payments, or /v1/payments/* for any method
+x:8:18: systems.a.calls[3].match: "*a" is not a pattern
+hint: * stands for one whole segment, ** at the end for any rest
+x:9:18: systems.a.calls[4].match: a query cannot be matched
+hint: calls are matched by method and path
+x:10:18: systems.a.calls[5].match: "**" is not a pattern
+hint: * stands for one whole segment, ** at the end for any rest
+x:11:40: systems.a.calls[6].on_unknown[0]: the system a takes no key, so that a repeated request might take effect twice
+hint: idempotency: { header: Idempotency-Key, valid: 24h } says that it recognises a repeated request; repeatable: true that it need not
+x:12:40: systems.a.calls[7].on_unknown[0]: there is no check
+hint: check: { path: …, found: … }
+x:13:46: systems.a.calls[8].on_unknown[1]: hold is there already
+hint: each once
+x:13:52: systems.a.calls[8].on_unknown[2]: "wait" is not one of the values that there are
+hint: one of: retry, check, hold
+x:13:59: systems.a.calls[8].check: on_unknown never asks it
+hint: on_unknown: [check, hold]
+x:14:42: systems.a.calls[9].check.path: a path begins with a /
+hint: for example /orders/{.id}
+x:15:27: systems.a.calls[10].check.found: is missing
+hint: an expression on the answer: what shows that it took effect
+x:15:47: systems.a.calls[10].check.path: $response is not known here
+hint: there are $event, $call, and what the expression names itself with “as $name”
+x:16:55: systems.a.calls[11].check.found: = assigns: this condition would always hold
+hint: to compare write ==
+x:16:71: systems.a.calls[11].check.absent: $entity is not in this version
+x:17:26: systems.a.calls[12].check: it is repeatable: what nobody knows the outcome of is tried again
+hint: leave it out, or say repeatable: false
+x:18:45: systems.a.calls[13].on_unknown: it is repeatable: what nobody knows the outcome of is tried again
+hint: leave it out, or say repeatable: false
+x:19:47: systems.a.calls[14].fallback.status: "99" is not a whole number from 200 to 599
+x:19:62: systems.a.calls[14].fallback.on[1]: "late" is not one of the values that there are
+hint: one of: dead, open
+===
+systems:
+  crm: { url: https://crm.example, auth: { bearer: "${SECRET}" } }
+sources: { a: { provider: none } }
+destinations:
+  crm: { url: https://x.example }
+  b: { system: cmr, path: /x }
+  c: { system: crm }
+  d: { system: crm, path: "/x/{$call.body}", limit: { rate: 1/s }, shards: 2 }
+  e: { system: crm, path: x }
+  f: { system: crm, path: /x, headers: { Authorization: "Bearer ${SECRET}" } }
+  g: { url: https://g.example, path: /x, fallback: hh }
+  h: { url: https://h.example, fallback: i }
+  i: { url: https://i.example, fallback: { to: j, on: [] } }
+  j: { url: https://j.example, fallback: h, check: { path: /x, found: .x } }
+  k: { url: https://k.example, fallback: k }
+  l: { url: https://l.example, repeatable: false, on_unknown: [retry] }
+routes:
+  - { from: seawall, types: [delivry.dead, "breaker.*", "call.*ed"], to: b }
+  - { from: call, to: b }
+---
+x:5:3: destinations.crm: a destination with a url of its own is a system of that name, and there is one
+hint: give one of the two another name, or say system: crm in place of url
+x:6:16: destinations.b.system: no system "cmr"
+hint: did you mean "crm"?
+x:7:3: destinations.c.path: is missing: where on the system
+hint: for example path: /orders/{.id}
+x:8:32: destinations.d.path: $call is not known here
+hint: there are $event, and what the expression names itself with “as $name”
+x:8:46: destinations.d.limit: belongs to the system: it holds for all that is sent there
+hint: say it under systems
+x:8:68: destinations.d.shards: belongs to the system: it holds for all that is sent there
+hint: say it under systems
+x:9:27: destinations.e.path: a path begins with a /
+hint: for example /orders/{.id}
+x:10:31: destinations.f.headers: the authentication of crm sets Authorization itself
+hint: leave it out here
+x:11:32: destinations.g.path: beside url
+hint: url holds the path too
+x:11:52: destinations.g.fallback: no destination "hh"
+hint: did you mean "h"?
+x:12:42: destinations.h.fallback: leads back to where it began: h → i → j → h
+hint: the last one of a chain has none
+x:13:48: destinations.i.fallback.to: leads back to where it began: i → j → h → i
+hint: the last one of a chain has none
+x:13:55: destinations.i.fallback.on: says nothing
+hint: dead, open, or both
+x:14:42: destinations.j.fallback: leads back to where it began: j → h → i → j
+hint: the last one of a chain has none
+x:14:45: destinations.j.check: it is repeatable: what nobody knows the outcome of is tried again
+hint: leave it out, or say repeatable: false
+x:15:42: destinations.k.fallback: leads back to where it began: k → k
+hint: the last one of a chain has none
+x:16:64: destinations.l.on_unknown[0]: it takes no key, so that a repeated request might take effect twice
+hint: idempotency: { header: Idempotency-Key, valid: 24h } says that it recognises a repeated request; repeatable: true that it need not
+x:18:30: routes[0].types[0]: no event of the gateway's own is "delivry.dead"
+hint: did you mean "delivery.dead"?
+x:19:13: routes[1].from: no source "call"
+hint: did you mean "calls"?
 ===
 egress: { allow: ["10.20.0.0/16"] }
 destinations:

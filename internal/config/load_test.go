@@ -52,9 +52,10 @@ func TestExamples(t *testing.T) {
 
 var fullVars = vars{
 	"STRIPE": whsec, "SHOP_NEW": "new-secret-of-shop", "SHOP_OLD": "whsec_b2xkLXNlY3JldC1vZi1zaG9w", "APP_TOKEN": "app-token-{1}",
-	"KEY":  "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
-	"WHPK": "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
-	"HEX":  "00112233445566778899aabbccddeeff", "QUOTE": `a"b\(c)`,
+	"KEY":       "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+	"WHPK":      "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+	"CRM_TOKEN": "token-of-the-crm", "REFRESH": "first-refresh-token", "SEAL": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+	"HEX": "00112233445566778899aabbccddeeff", "QUOTE": `a"b\(c)`,
 }
 
 func full(t *testing.T) *Config {
@@ -75,13 +76,13 @@ func full(t *testing.T) *Config {
 func TestFull(t *testing.T) {
 	c := full(t)
 	for _, x := range []struct{ name, got, want any }{
-		{"node", c.Node, Node{Store: "sqlite:/var/lib/seawall/seawall.db", Listen: ":8080", Admin: "127.0.0.1:8081", Log: "warn", Format: "json"}},
+		{"node", c.Node, Node{Store: "sqlite:/var/lib/seawall/seawall.db", Listen: ":8080", Admin: "127.0.0.1:8081", Inner: "127.0.0.1:8082", Log: "warn", Format: "json"}},
 		{"public_url", c.PublicURL.String(), "https://hooks.example.com"},
 		{"proxies", fmt.Sprint(c.TrustedProxies), "[10.0.0.1/32]"},
 		{"egress", fmt.Sprint(c.Egress), "[10.20.0.0/16]"},
 		{"retention", c.Retention, Retention{30 * day, 90 * day, 7 * day}},
 		{"limits", c.Limits, Limits{5 * mib, 512 * mib, 1024}},
-		{"drop", c.Drop, []string{"gone"}},
+		{"drop", c.Drop, []string{"calls:left", "gone"}},
 		{"sources", len(c.Sources), 11},
 		{"order", c.Sources[0].Name + c.Sources[10].Name, "stripelab"},
 		{"kind", c.Sources[1].Kind, "shopify"},
@@ -141,11 +142,13 @@ func TestFullDestinations(t *testing.T) {
 	}
 }
 
-// Only what stands under destinations must be kept out of what is shown of
+// Only what stands under destinations and systems must be kept out of what is shown of
 // requests.
 func TestSecretsAreNamed(t *testing.T) {
 	got := strings.Join(full(t).Secrets, " ")
-	want := strings.Join([]string{fullVars["APP_TOKEN"], fullVars["STRIPE"], fullVars["QUOTE"], fullVars["SHOP_OLD"]}, " ")
+	want := strings.Join([]string{
+		fullVars["CRM_TOKEN"], fullVars["STRIPE"], fullVars["APP_TOKEN"], fullVars["REFRESH"], strings.TrimSpace(string(keyPEM)), fullVars["QUOTE"], fullVars["SHOP_OLD"],
+	}, " ")
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

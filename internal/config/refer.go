@@ -107,9 +107,11 @@ func (v value) fileContent(path string) (string, bool) {
 	return content, true
 }
 
-// refers keeps what a reference under destinations stands for.
+// refers keeps what a reference under destinations and systems stands for, but
+// for certificates, which are shown to everybody.
 func (r *reader) refers(path, content string) {
-	if !strings.HasPrefix(path, "destinations.") {
+	if !strings.HasPrefix(path, "destinations.") && !strings.HasPrefix(path, "systems.") ||
+		strings.HasSuffix(path, ".cert") || strings.HasSuffix(path, ".ca") {
 		return
 	}
 	for _, s := range r.secrets {

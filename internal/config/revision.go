@@ -3,7 +3,7 @@ package config
 import "strings"
 
 // ofNode are the keys that belong to a node, each of which has its own.
-var ofNode = map[string]bool{"store": true, "listen": true, "admin": true, "log": true}
+var ofNode = map[string]bool{"store": true, "listen": true, "admin": true, "internal": true, "log": true}
 
 // SameRevision tells whether two texts are the same configuration for all nodes:
 // they say the same, however it is laid out, but for what belongs to a node.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,9 @@ func (r *reader) routes(c *Config, all value) {
 			o.get("when").fail("to compare write ==", "= assigns: this condition would always hold")
 		}
 		o.forwarded(c, route)
+		if route.From == seawall.SourceOutcomes {
+			o.get("types").outcomes()
+		}
 		c.Routes = append(c.Routes, route)
 
 		at := o.get("name")
@@ -60,6 +64,11 @@ func (r *reader) unused(c *Config, used map[string]bool) {
 		}
 	}
 	for _, d := range c.Destinations {
+		if d.Fallback != nil {
+			used["destination "+d.Fallback.To] = true
+		}
+	}
+	for _, d := range c.Destinations {
 		if !used["destination "+d.Name] {
 			r.places["destinations."+d.Name].warn("no route leads to it")
 		}
@@ -75,23 +84,48 @@ func (o *object) name(key, kind string, names []string, used map[string]bool) st
 	}
 	s := v.text()
 	used[kind+" "+s] = true
-	for _, n := range names {
-		if n == s {
-			return s
+	if key == "from" && reserved[s] {
+		return s
+	}
+	if key == "from" && len(names) > 0 {
+		names = append(names, seawall.SourceOutcomes, seawall.SourceCalls)
+	}
+	v.refersTo(s, kind, names)
+	return s
+}
+
+// outcomes checks that each pattern is for something that the gateway tells.
+func (v value) outcomes() {
+	for _, item := range v.list() {
+		pattern := item.text()
+		if pattern == "" || slices.ContainsFunc(seawall.OutcomeTypes(), func(t string) bool { return covers(pattern, t) }) {
+			continue
+		}
+		hint := "there are: " + strings.Join(seawall.OutcomeTypes(), ", ")
+		if near := seawall.Nearest(pattern, seawall.OutcomeTypes()); near != "" {
+			hint = `did you mean "` + near + `"?`
+		}
+		item.fail(hint, "no event of the gateway's own is %s", item.quote(pattern))
+	}
+}
+
+// covers tells whether a pattern of types, with a star for any run of
+// characters, is one of a type.
+func covers(pattern, kind string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == kind
+	}
+	kind, ok := strings.CutPrefix(kind, first)
+	if !ok {
+		return false
+	}
+	for i := range len(kind) + 1 {
+		if covers(rest, kind[i:]) {
+			return true
 		}
 	}
-	switch near := seawall.Nearest(s, names); {
-	case s == "":
-	case key == "from" && reserved[s]:
-		v.fail("", "routes from %s are not in this version", s)
-	case near != "":
-		v.fail(`did you mean "`+near+`"?`, "no %s %s", kind, v.quote(s))
-	case len(names) == 0:
-		v.fail("name it under "+kind+"s", "no %s %s", kind, v.quote(s))
-	default:
-		v.fail("there are: "+strings.Join(names, ", "), "no %s %s", kind, v.quote(s))
-	}
-	return s
+	return false
 }
 
 // forwarded checks that a transform is not lost.

@@ -182,8 +182,9 @@ func (v value) prefixes() (out []netip.Prefix) {
 }
 
 // code is an expression; nil if it is absent or wrong. What a reference stands
-// for must lie within a text of the expression: it is escaped as such.
-func (v value) code() *expr.Code {
+// for must lie within a text of the expression: it is escaped as such. scope are
+// the variables beside $event.
+func (v value) code(scope ...string) *expr.Code {
 	if !v.scalar() {
 		return nil
 	}
@@ -197,7 +198,7 @@ func (v value) code() *expr.Code {
 	if !r.ok {
 		return nil
 	}
-	c, err := expr.Compile(r.text)
+	c, err := expr.Compile(r.text, scope...)
 	if err != nil {
 		v.syntax(err, r)
 		return nil
@@ -210,11 +211,10 @@ func (v value) code() *expr.Code {
 
 // template is text with expressions in braces. Braces in what a reference stands
 // for are only braces.
-func (v value) template() *expr.Template {
+func (v value) template(scope ...string) *expr.Template {
 	if !v.scalar() {
 		return nil
 	}
-	braces := strings.NewReplacer("{", "{{", "}", "}}")
 	// $${ stands for ${, and ${NAME} is followed before braces are looked at.
 	r := v.resolve(braces.Replace)
 	if !r.ok {
@@ -224,7 +224,7 @@ func (v value) template() *expr.Template {
 		v.fail("", "is empty")
 		return nil
 	}
-	t, err := expr.CompileTemplate(r.text)
+	t, err := expr.CompileTemplate(r.text, scope...)
 	if err != nil {
 		v.syntax(err, r)
 		return nil

@@ -66,7 +66,9 @@ func TestSchemaTakesExamples(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	s := compiled(t)
 	for _, text := range []string{
-		"listn: x", "systems: {}", "sources: {a: {}}", "sources: {'a b': {provider: none}}", "sources: {a: {provider: stripe, secret: literal}}",
+		"listn: x", "systems: []", "systems: {a: {}}", "systems: {a: {url: 'https://x', auth: {}}}", "systems: {a: {url: 'https://x', auth: {bearer: literal}}}", "systems: {a: {url: 'https://x', limit: {rate: fast}}}",
+		"systems: {a: {url: 'https://x', breaker: on}}", "systems: {a: {url: 'https://x', breaker: {failures: many}}}", "systems: {a: {url: 'https://x', calls: [{}]}}", "systems: {a: {sql: x}}", "seal: {}",
+		"destinations: {a: {system: b}}", "destinations: {a: {url: 'https://x', on_unknown: [wait]}}", "destinations: {a: {url: 'https://x', fallback: {on: [dead]}}}", "sources: {a: {}}", "sources: {'a b': {provider: none}}", "sources: {a: {provider: stripe, secret: literal}}",
 		"destinations: {a: {}}", "destinations: {a: {url: 'https://x', timeout: soon}}", "destinations: {a: {url: 'https://x', forward: yes}}",
 		"destinations: {a: {url: 'https://x', retry: {max: many}}}", "routes: [{from: a}]", "routes: {}", "limits: {body: large}", "log: {level: loud}",
 		"sources: {a: {provider: hmac, encoding: hexx}}", "egress: {allow: x}",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/provider"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // names of sources, destinations and routes stand in URLs, logs and commands.
@@ -22,7 +23,7 @@ func (v value) name(name string) bool {
 }
 
 // reserved are sources of the design that outsiders cannot be.
-var reserved = map[string]bool{"seawall": true, "calls": true}
+var reserved = map[string]bool{seawall.SourceOutcomes: true, seawall.SourceCalls: true}
 
 func (r *reader) sources(c *Config, all value) {
 	all.named(func(name string, v value) {

@@ -29,6 +29,8 @@ func (r *reader) config(root value) *Config {
 	c.Egress = o.get("egress").open("egress").get("allow").prefixes()
 	c.Retention = retention(o.within("retention"))
 	c.Limits = limits(o.within("limits"))
+	c.Seal = sealKeys(o.get("seal"))
+	r.systems(c, o.get("systems"))
 	r.sources(c, o.get("sources"))
 	r.destinations(c, o.get("destinations"))
 	r.routes(c, o.get("routes"))
@@ -48,6 +50,7 @@ func (r *reader) node(o *object) Node {
 		Store:  usualStore,
 		Listen: address(o.set("listen"), ":8080"),
 		Admin:  address(o.within("admin").set("listen"), "127.0.0.1:8081"),
+		Inner:  address(o.within("internal").set("listen"), ""),
 		Log:    log.set("level").oneOf("info", "debug", "info", "warn", "error"),
 		Format: log.set("format").oneOf("", "text", "json"),
 	}

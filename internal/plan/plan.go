@@ -21,7 +21,8 @@ type Planner struct {
 type route struct {
 	name   string
 	to     string
-	shards int // of the destination's queue
+	system string // that the destination is a request on
+	shards int    // of its queue
 	types  []glob
 	when   *expr.Code
 
@@ -31,13 +32,20 @@ type route struct {
 // New prepares the routes of a configuration.
 func New(c *config.Config) *Planner {
 	p := &Planner{routes: make(map[string][]route, len(c.Sources))}
-	shards := make(map[string]int, len(c.Destinations))
+	destinations := make(map[string]*config.Destination, len(c.Destinations))
 	for _, d := range c.Destinations {
-		shards[d.Name] = d.Shards
+		destinations[d.Name] = d
 	}
 	for _, r := range c.Routes {
+		system, shards := r.To, 1
+		if d := destinations[r.To]; d != nil {
+			shards = d.Shards
+			if d.System != "" {
+				system = d.System
+			}
+		}
 		p.routes[r.From] = append(p.routes[r.From], route{
-			name: r.Name, to: r.To, shards: shards[r.To], types: globs(r.Types), when: r.When,
+			name: r.Name, to: r.To, system: system, shards: shards, types: globs(r.Types), when: r.When,
 			noType: " matches none of [" + strings.Join(r.Types, ", ") + "]",
 		})
 	}
@@ -75,8 +83,7 @@ func (p *Planner) Plan(revision int64, ev *seawall.Event, now time.Time) (seawal
 		}
 		ds = append(ds, seawall.Delivery{
 			ID: ev.ID.Delivery(len(ds) + 1), Route: r.name,
-			Destination: r.to, System: r.to, // a destination with a url of its own is a system
-			Shard:  shard(ev, r.shards),
+			Destination: r.to, System: r.system, Shard: shard(ev, r.shards),
 			Source: ev.Source, Type: ev.Type, Entity: ev.Entity,
 			State: seawall.Pending, Due: now, Since: now, Created: now, Revision: revision,
 		})

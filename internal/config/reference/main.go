@@ -122,8 +122,10 @@ func (s *schema) target(p property) string {
 	switch {
 	case p.Ref == "#/$defs/anySecret":
 		return "secret"
-	case strings.Contains(p.Type, "(#timeout)"):
-		return "timeout"
+	case strings.Contains(p.Type, "](#"): // a value, or an object
+		_, rest, _ := strings.Cut(p.Type, "](#")
+		name, _, _ := strings.Cut(rest, ")")
+		return name
 	case p.Ref != "":
 		return strings.TrimPrefix(p.Ref, "#/$defs/")
 	case p.Each != nil:
@@ -218,7 +220,7 @@ func (s *schema) variables() (out []string) {
 			out = append(out, fmt.Sprintf("- `SEAWALL_%s`", strings.ToUpper(p.name)))
 		default:
 			for _, q := range def.Properties {
-				if !strings.HasPrefix(s.Defs[s.target(q.property)].Type, "list") {
+				if kind := s.Defs[s.target(q.property)].Type; kind != "secret" && !strings.HasPrefix(kind, "list") && !strings.HasPrefix(q.Type, "list") {
 					out = append(out, fmt.Sprintf("- `SEAWALL_%s_%s`", strings.ToUpper(p.name), strings.ToUpper(q.name)))
 				}
 			}
