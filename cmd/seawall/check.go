@@ -80,12 +80,7 @@ type problem struct {
 }
 
 func (c *cli) valid(cfg *config.Config) error {
-	file, systems := c.configPath(), 0
-	for _, s := range cfg.Systems {
-		if s.Declared() {
-			systems++
-		}
-	}
+	file, systems := c.configPath(), len(cfg.Declared())
 	if c.json {
 		return writeJSON(c.out, checked{
 			File: file, Valid: true, Systems: systems, Sources: len(cfg.Sources), Destinations: len(cfg.Destinations), Routes: len(cfg.Routes),

@@ -88,10 +88,7 @@ func (a *App) orphans(ctx context.Context, c *config.Config) (orphans, error) {
 	for _, d := range c.Destinations {
 		known[d.Name], known[d.RenamedFrom] = true, true
 	}
-	for _, s := range c.Systems {
-		if !s.Declared() {
-			continue
-		}
+	for _, s := range c.Declared() {
 		known[seawall.CallsTo(s.Name)] = true
 		if s.RenamedFrom != "" {
 			known[seawall.CallsTo(s.RenamedFrom)] = true

@@ -16,7 +16,8 @@ func Changes(old, now *Config) map[string]string {
 			out[kind] = d
 		}
 	}
-	add("systems", declared(old.Systems), declared(now.Systems))
+	add("systems", writtenOf(old.Declared(), func(s *System) written { return written{s.Name, s.text} }),
+		writtenOf(now.Declared(), func(s *System) written { return written{s.Name, s.text} }))
 	add("sources", writtenOf(old.Sources, func(s *Source) written { return written{s.Name, s.text} }),
 		writtenOf(now.Sources, func(s *Source) written { return written{s.Name, s.text} }))
 	add("destinations", writtenOf(old.Destinations, func(d *Destination) written { return written{d.Name, d.text} }),
@@ -36,16 +37,6 @@ func writtenOf[T any](entries []T, f func(T) written) []written {
 	out := make([]written, len(entries))
 	for i, e := range entries {
 		out[i] = f(e)
-	}
-	return out
-}
-
-// declared leaves out the systems that destinations are.
-func declared(systems []*System) (out []written) {
-	for _, s := range systems {
-		if s.Declared() {
-			out = append(out, written{s.Name, s.text})
-		}
 	}
 	return out
 }

@@ -109,13 +109,7 @@ func (o *object) system(c *Config, d *Destination, policy *egress.Policy) *Syste
 		}
 	}
 	name := named.text()
-	var declared []string
-	for _, s := range c.Systems {
-		if s.Declared() {
-			declared = append(declared, s.Name)
-		}
-	}
-	if !named.refersTo(name, "system", declared) {
+	if !named.refersTo(name, "system", systemNames(c)) {
 		path.below("")
 		return own
 	}

@@ -126,16 +126,26 @@ func (v value) remote(policy *egress.Policy, example string) *url.URL {
 }
 
 func systemNames(c *Config) (out []string) {
-	for _, s := range c.Systems {
+	for _, s := range c.Declared() {
 		out = append(out, s.Name)
+	}
+	return out
+}
+
+// Declared are the systems without those that destinations are.
+func (c *Config) Declared() (out []*System) {
+	for _, s := range c.Systems {
+		if s.Declared() {
+			out = append(out, s)
+		}
 	}
 	return out
 }
 
 // systemNamed is the declared system, or nil.
 func (c *Config) systemNamed(name string) *System {
-	for _, s := range c.Systems {
-		if s.Name == name && s.Declared() {
+	for _, s := range c.Declared() {
+		if s.Name == name {
 			return s
 		}
 	}

@@ -98,7 +98,11 @@ func (e *examination) configuration() {
 	case e.Problem != nil:
 		e.failed(check, e.Problem)
 	default:
-		e.ok(check, "%d systems, %d sources, %d destinations, %d routes", len(e.Config.Systems), len(e.Config.Sources), len(e.Config.Destinations), len(e.Config.Routes))
+		systems := ""
+		if n := len(e.Config.Declared()); n > 0 {
+			systems = fmt.Sprintf("%d systems, ", n)
+		}
+		e.ok(check, "%s%d sources, %d destinations, %d routes", systems, len(e.Config.Sources), len(e.Config.Destinations), len(e.Config.Routes))
 		for _, w := range e.Config.Warnings {
 			e.warn(check, "", "%s", w)
 		}
