@@ -49,7 +49,7 @@ func (y *System) authOf(c *config.System, sender *send.Sender, box *seal.Box, be
 	case config.HMAC:
 		return &signer{a}
 	case config.OAuth2:
-		return y.all.oauth(y.name, a, sender, box, before)
+		return y.all.oauth(y.name, a, sender.Do, box, before)
 	}
 	return nil
 }

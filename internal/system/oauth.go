@@ -43,7 +43,7 @@ type oauth struct {
 	of     string // hash of what tokens are got with: others are not ours
 
 	mu     sync.Mutex
-	sender *send.Sender
+	do     doer
 	box    *seal.Box
 	now    token
 	flight *renewal
@@ -68,7 +68,7 @@ type renewal struct {
 	err   error
 }
 
-func (s *Systems) oauth(system string, c config.OAuth2, sender *send.Sender, box *seal.Box, before auth) auth {
+func (s *Systems) oauth(system string, c config.OAuth2, do doer, box *seal.Box, before auth) auth {
 	o, ok := before.(*oauth)
 	if !ok || !reflect.DeepEqual(o.c, c) {
 		o = &oauth{all: s, system: system, c: c}
@@ -77,7 +77,7 @@ func (s *Systems) oauth(system string, c config.OAuth2, sender *send.Sender, box
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sender, o.box = sender, box
+	o.do, o.box = do, box
 	o.pause = time.Time{} // perhaps somebody has just mended it
 	return o
 }
@@ -323,7 +323,7 @@ func (e *deniedError) Error() string { return e.msg }
 func (o *oauth) fetch(ctx context.Context, refresh string) (token, error) {
 	o.mu.Lock()
 	client := &http.Client{
-		Transport:     wire{o.sender, o.all.agent()},
+		Transport:     wire{o.do, o.all.agent()},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	o.mu.Unlock()
@@ -353,8 +353,8 @@ func (o *oauth) fetch(ctx context.Context, refresh string) (token, error) {
 		t.Refresh = "" // client credentials need none
 	}
 	// By our own clock, from before it was asked for: never later than it says.
-	if got.ExpiresIn > 0 {
-		t.Expires = asked.Add(time.Duration(min(got.ExpiresIn, int64(10*365*24*time.Hour/time.Second))) * time.Second)
+	if !got.Expiry.IsZero() {
+		t.Expires = asked.Add(max(time.Until(got.Expiry), 0))
 	}
 	if strings.ContainsAny(t.header(), "\r\n\x00") {
 		return token{}, fmt.Errorf("oauth2: token endpoint %s: the access token cannot be sent in a header", o.at())

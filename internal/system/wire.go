@@ -2,6 +2,7 @@ package system
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -13,9 +14,12 @@ import (
 // wire lets a library send by our Sender: through the guarded dialer, bounded,
 // and with errors in plain words.
 type wire struct {
-	sender *send.Sender
-	agent  http.Header
+	do    doer
+	agent http.Header
 }
+
+// doer makes one request, like [send.Sender.Do].
+type doer func(ctx context.Context, r *send.Request, limits send.Timeouts) send.Reply
 
 // wireTime bounds a request to a token endpoint.
 var wireTime = send.Timeouts{Connect: 5 * time.Second, TLS: 5 * time.Second, Whole: 15 * time.Second}
@@ -33,7 +37,7 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	for name, values := range w.agent {
 		h[name] = values
 	}
-	reply := w.sender.Do(r.Context(), &send.Request{Method: r.Method, URL: r.URL, Header: h, Body: body}, wireTime)
+	reply := w.do(r.Context(), &send.Request{Method: r.Method, URL: r.URL, Header: h, Body: body}, wireTime)
 	switch {
 	case reply.Err != nil:
 		return nil, reply.Err
