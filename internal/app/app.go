@@ -149,7 +149,7 @@ func (a *App) start(ctx context.Context) error {
 	a.outcomes = &outcome.Maker{Current: a.path.outcomes, Now: a.Now, Random: a.Random}
 	a.systems = system.New(system.Options{
 		Emit: a.outcomes.System, Accepted: a.announce,
-		Store: a.sharing(), Node: a.node, Alone: !a.shared, Agent: agent(a.Version), Now: a.Now, Log: a.Log,
+		Store: a.store, Node: a.node, Alone: !a.shared, Agent: agent(a.Version), Now: a.Now, Log: a.Log,
 	})
 	a.systems.Use(first.config)
 	if err := a.systems.Learn(ctx); err != nil {

@@ -85,11 +85,3 @@ func calls(c *config.Config) []lane.Target {
 	}
 	return out
 }
-
-// sharing is the store as far as nodes share it about systems.
-func (a *App) sharing() system.Store {
-	if s, ok := any(a.store).(system.Store); ok {
-		return s
-	}
-	return system.NewMemory(a.Now)
-}

@@ -66,6 +66,9 @@ func (y *System) mine(most int, now time.Time) int {
 	if !now.Before(y.partEnds) {
 		return 0
 	}
+	if y.asking {
+		most = min(most, y.reported)
+	}
 	return min(y.part, most)
 }
 
@@ -100,6 +103,9 @@ func (s *Systems) share(ctx context.Context) {
 	defer cancel()
 	got, err := s.Store.Share(ctx, s.Node, wants, shareTTL)
 	if err != nil {
+		for i, y := range ys {
+			y.unsure(wants[i].Used)
+		}
 		s.complain("the store gives no shares of what systems take at a time", "error", err)
 		return
 	}
@@ -122,13 +128,23 @@ func (y *System) wanted() (store.Share, bool) {
 	if want == 0 && y.partEnds.IsZero() {
 		return store.Share{}, false
 	}
-	return store.Share{System: y.name, Limit: max(most, 1), Want: want}, true
+	// What was said to be under way is not exceeded before the answer: what is
+	// beyond it may be given to others.
+	y.asking, y.reported = true, y.flight
+	return store.Share{System: y.name, Limit: max(most, 1), Want: want, Used: y.flight}, true
+}
+
+// unsure notes that a renewal may have taken away all but what was reported.
+func (y *System) unsure(reported int) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.part, y.asking = min(y.part, reported), false
 }
 
 func (y *System) share(part, want int, until time.Time) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.part, y.partEnds, y.asked = part, until, want
+	y.part, y.partEnds, y.asked, y.asking = part, until, want, false
 	if want == 0 {
 		y.part, y.partEnds = 0, time.Time{}
 	}

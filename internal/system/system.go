@@ -42,7 +42,9 @@ type System struct {
 	peak     int // most of them, with who waited, since the share was renewed last
 	part     int // of the concurrency that is ours
 	partEnds time.Time
-	asked    int // for how many, the last time
+	asked    int  // for how many, the last time
+	asking   bool // it is being renewed
+	reported int  // and this many were said to be under way
 
 	permits  int // of the rate, taken and not used
 	lapse    time.Time

@@ -9,8 +9,7 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// Memory keeps what nodes share about systems in memory, for a store that does
-// not.
+// Memory is a store of what nodes share about systems.
 type Memory struct {
 	now func() time.Time
 
@@ -28,8 +27,8 @@ type Memory struct {
 }
 
 type part struct {
-	n, want int
-	until   time.Time
+	n, want, used int
+	until         time.Time
 }
 
 type hold struct {
@@ -112,20 +111,20 @@ func (m *Memory) Share(_ context.Context, node string, wants []store.Share, ttl 
 			if !m.now().Before(p.until) {
 				delete(parts, n)
 			} else if n != node {
-				others++
-				taken += p.n
+				others += min(p.want, 1)
+				taken += max(p.n, p.used)
 				short = short || p.n < p.want
 			}
 		}
 		if w.Want == 0 {
-			delete(parts, node)
+			parts[node] = part{0, 0, w.Used, m.now().Add(ttl)}
 			continue
 		}
 		n := min(w.Want, w.Limit-taken)
 		if short {
 			n = min(n, max(w.Limit/(others+1), 1))
 		}
-		parts[node] = part{max(n, 0), w.Want, m.now().Add(ttl)}
+		parts[node] = part{max(n, 0), w.Want, w.Used, m.now().Add(ttl)}
 		out[i] = max(n, 0)
 	}
 	return out, nil
