@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
+	"sync"
 	"time"
 )
 
@@ -14,14 +15,15 @@ type Algorithm struct {
 	Name string
 	Size int // of the digest, in bytes
 	make func() hash.Hash
+	kept *states
 }
 
 // The algorithms that providers use.
 var (
-	SHA1   = Algorithm{"sha1", sha1.Size, sha1.New}
-	SHA256 = Algorithm{"sha256", sha256.Size, sha256.New}
-	SHA384 = Algorithm{"sha384", sha512.Size384, sha512.New384}
-	SHA512 = Algorithm{"sha512", sha512.Size, sha512.New}
+	SHA1   = Algorithm{"sha1", sha1.Size, sha1.New, &states{}}
+	SHA256 = Algorithm{"sha256", sha256.Size, sha256.New, &states{}}
+	SHA384 = Algorithm{"sha384", sha512.Size384, sha512.New384, &states{}}
+	SHA512 = Algorithm{"sha512", sha512.Size, sha512.New, &states{}}
 )
 
 // Algorithms lists them all.
@@ -29,11 +31,49 @@ var Algorithms = []Algorithm{SHA1, SHA256, SHA384, SHA512}
 
 // Sum is the HMAC of the parts, one after the other.
 func (a Algorithm) Sum(key []byte, parts ...[]byte) []byte {
-	mac := hmac.New(a.make, key)
+	pool := a.kept.of(key)
+	mac, ok := pool.Get().(hash.Hash)
+	if !ok {
+		mac = hmac.New(a.make, key)
+	}
 	for _, p := range parts {
 		mac.Write(p)
 	}
-	return mac.Sum(nil)
+	sum := mac.Sum(nil)
+	mac.Reset()
+	pool.Put(mac)
+	return sum
+}
+
+// states keeps HMACs that have taken in their key, which is half the work on a
+// short message. The zero value is ready.
+type states struct {
+	mu    sync.RWMutex
+	byKey map[string]*sync.Pool
+}
+
+// keptKeys bounds the keys of which states are kept. A configuration has fewer.
+const keptKeys = 1024
+
+// of is where those of a key are.
+func (s *states) of(key []byte) *sync.Pool {
+	s.mu.RLock()
+	p := s.byKey[string(key)]
+	s.mu.RUnlock()
+	if p != nil {
+		return p
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.byKey[string(key)]; p != nil {
+		return p
+	}
+	if s.byKey == nil || len(s.byKey) >= keptKeys {
+		s.byKey = map[string]*sync.Pool{}
+	}
+	p = &sync.Pool{}
+	s.byKey[string(key)] = p
+	return p
 }
 
 // HMAC checks that one of the signatures is the HMAC of the parts under one of
