@@ -320,3 +320,28 @@ func TestG9_ListsReadWhatTheyReturn(t *testing.T) {
 		}
 	}
 }
+
+// The hot table is empty most of the time, and so it is often when the server
+// looks what is in it. A claim that is planned then must read no more of a queue
+// that has filled than it returns.
+func TestG7_AClaimPlannedWhenNothingWaitedReadsWhatItReturns(t *testing.T) {
+	s := empty(t)
+	run(t, s, `INSERT INTO lane (system, shard) VALUES ('d0', 0); INSERT INTO queue (destination, lane) SELECT system, id FROM lane`)
+	add := `INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round)
+		SELECT i, gen_random_uuid(), 1, 1, 0, now(), 500, 1, 1, 0, 0, 0 FROM generate_series(1, 30000) i`
+	run(t, s, add+`; ANALYZE delivery; DELETE FROM delivery; ANALYZE delivery`)
+	c, err := s.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	p := plan(t, c, 0, pgx.TraceQueryStartData{SQL: qReady, Args: []any{int32(1), longAgo, int64(0), int64(100)}})
+	run(t, s, "VACUUM delivery") // after which plans are made anew
+	if _, err := c.Exec(t.Context(), p.execute, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s, add)
+	if n, how := p.pages(t, c); n > 100 {
+		t.Errorf("a claim of 100 read %d pages:\n%s", n, how)
+	}
+}

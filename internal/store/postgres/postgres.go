@@ -129,9 +129,11 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 // by one index; a planner that thinks a table small would read all of it, and go
 // on doing so when it has grown.
 var settings = map[string]string{
-	"enable_seqscan":    "off",
-	"enable_hashjoin":   "off",
-	"enable_mergejoin":  "off",
+	"enable_seqscan":   "off",
+	"enable_hashjoin":  "off",
+	"enable_mergejoin": "off",
+	// It would read all of a queue to sort it, what has long ended included.
+	"enable_bitmapscan": "off",
 	"plan_cache_mode":   "force_generic_plan",
 	"jit":               "off",
 	"statement_timeout": "30s",
