@@ -156,9 +156,9 @@ func (a *App) start(ctx context.Context) error {
 		return fmt.Errorf("states of systems: %w", err)
 	}
 	a.lanes = lane.New(lane.Options{
-		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter, Settled: a.settled,
+		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter, Anywhere: a.path.anywhere, Settled: a.settled,
 		Duties: []lane.Duty{{Name: "retention", Do: a.upkeep}},
-		Log:    a.Log, Now: a.Now, Poll: a.poll(), Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
+		Log:    a.Log, Now: a.Now, Poll: a.poll(), Gather: a.gather(), Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
 	})
 	a.receive = receive.New(receive.Options{
 		Current: a.path.current, Store: a.store, Reserve: a.path.reserve(a.lanes),
@@ -302,6 +302,16 @@ func (a *App) poll() time.Duration {
 		return time.Second
 	}
 	return 5 * time.Second
+}
+
+// gather is how long an outcome waits for others. A commit of its own costs a
+// server more than a row does; the file of a single process shares commits with
+// what is accepted anyway.
+func (a *App) gather() time.Duration {
+	if a.shared {
+		return 5 * time.Millisecond
+	}
+	return 0
 }
 
 // nodeName is this process's alone: containers often have one name and one

@@ -54,6 +54,10 @@ func (p *path) reserve(lanes *lane.Runner) func([]store.Acceptance) func([]store
 	}
 }
 
+// anywhere tells whether a delivery may be put in any shard. No route orders its
+// deliveries yet; those of one that does must stay with their entity.
+func (p *path) anywhere(*seawall.Delivery) bool { return true }
+
 // liveFor is the configuration that shapes a delivery: the running one, unless
 // the delivery is pinned to the one it was planned under, or its route or its
 // destination is gone. If that is not to be had, the running one may not know

@@ -27,6 +27,7 @@ type memory struct {
 	pending map[string][]store.Claimed
 	gates   map[string]seawall.Gate
 	settled []store.Settlement
+	settles int
 	sending map[seawall.DeliveryID]store.Lane // begun, not settled
 	unknown []seawall.DeliveryID              // that a takeover found begun
 	begins  int
@@ -168,7 +169,7 @@ func (m *memory) Release(_ context.Context, leases []store.Lease) error {
 	return nil
 }
 
-func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []store.Claimed, next time.Time, _ error) {
+func (m *memory) Claim(_ context.Context, l store.Lease, c store.Claim) (out []store.Claimed, next time.Time, _ error) {
 	m.mu.Lock()
 	snapshot, slow := slices.Clone(m.pending[c.Destination]), m.slow
 	m.claims[c.Destination]++
@@ -186,6 +187,7 @@ func (m *memory) Claim(_ context.Context, _ store.Lease, c store.Claim) (out []s
 	bytes := 0
 	for _, p := range snapshot {
 		switch {
+		case laneOf(&p.Delivery) != l.Lane:
 		case c.Busy != nil && c.Busy(p.Delivery.ID), m.begun(p.Delivery.ID):
 		case p.Delivery.Due.After(c.Now) || len(out) == c.Limit || c.Bytes > 0 && bytes > c.Bytes:
 			if next.IsZero() || p.Delivery.Due.Before(next) {
@@ -210,7 +212,7 @@ func (m *memory) begun(id seawall.DeliveryID) bool {
 func (m *memory) Settle(_ context.Context, ss []store.Settlement) ([]store.Settled, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.broken != nil {
+	if m.settles++; m.broken != nil {
 		return nil, m.broken
 	}
 	for _, s := range ss {

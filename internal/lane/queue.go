@@ -14,7 +14,7 @@ const (
 	// ahead is how many deliveries a queue holds in hand for each attempt that
 	// may be in flight: enough that sending never waits for a claim or a commit.
 	ahead = 4
-	// handBytes bounds the bodies that a queue holds in hand.
+	// handBytes bounds what a queue holds in hand.
 	handBytes = 8 << 20
 	// rescanEvery is how often a claim looks from the oldest delivery on,
 	// whatever it may know: a node that stood still, or whose clock is behind,
@@ -40,6 +40,7 @@ type queue struct {
 	before  *queue         // the one this replaces: its attempts end before ours begin
 
 	unsafe  bool // what it sends is not safe to repeat
+	stray   bool // see Target; the runner's lock guards it
 	intents intents
 
 	gate        atomic.Uint32
@@ -65,7 +66,7 @@ type queue struct {
 
 func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
 	q := &queue{
-		r: r, lane: l, key: key{t.Lane, t.Name}, before: before, unsafe: t.Unsafe,
+		r: r, lane: l, key: key{t.Lane, t.Name}, before: before, unsafe: t.Unsafe, stray: t.Stray,
 		awake:  make(chan struct{}, 1),
 		halted: make(chan struct{}),
 		busy:   map[seawall.DeliveryID]struct{}{},
@@ -199,6 +200,7 @@ func (q *queue) claim() time.Duration {
 		}
 		room = 1 // whatever the others hold, one goes on
 	}
+	room = min(room, max(int(grant/(2*overhead)), 1))
 	q.gone = map[seawall.DeliveryID]struct{}{}
 	now := q.r.Now()
 	rescan := q.rescan || now.Sub(q.scanned).Abs() >= q.rest
@@ -207,7 +209,7 @@ func (q *queue) claim() time.Duration {
 	defer q.claimed()
 
 	claimed, next, err := q.r.Store.Claim(q.lane.ctx, q.lane.current(), store.Claim{
-		Destination: q.key.destination, Now: now, Busy: q.isBusy, BusyCount: held, Rescan: rescan, Limit: room, Bytes: int(max(grant, 1)),
+		Destination: q.key.destination, Now: now, Busy: q.isBusy, BusyCount: held, Rescan: rescan, Limit: room, Bytes: int(max(grant-int64(room)*overhead, 1)),
 	})
 	q.scan(rescan, now, err)
 	q.take(claimed, grant, err != nil || len(claimed) == room || !next.IsZero() && !next.After(now))
@@ -272,8 +274,9 @@ func (q *queue) take(claimed []store.Claimed, grant int64, full bool) {
 	q.full = full
 	for _, c := range claimed {
 		q.busy[c.Delivery.ID] = struct{}{}
-		q.bytes.Add(int64(len(c.Event.Body)))
-		grant -= int64(len(c.Event.Body))
+		size := int64(bulk(c.Event))
+		q.bytes.Add(size)
+		grant -= size
 	}
 	q.r.held.Add(-grant)
 	q.hold(claimed...)
@@ -299,8 +302,15 @@ func (q *queue) hold(cs ...store.Claimed) bool {
 		q.working++
 		q.spawn(q.run)
 	}
+	if q.short() {
+		q.r.press()
+	}
 	return true
 }
+
+// short tells whether deliveries in hand wait for the slots of outcomes that are
+// not recorded yet; the caller has the lock.
+func (q *queue) short() bool { return len(q.hand) > 0 && q.waiting > 0 && q.slots() <= 0 }
 
 // slots is how many more attempts may be in flight. One whose outcome is not
 // recorded counts: a crash would have it made again, and no more of those than
@@ -425,7 +435,7 @@ func (q *queue) toFront(i int) {
 
 // letGo puts back what was in hand and is not tried.
 func (q *queue) letGo(c *store.Claimed) {
-	q.release(len(c.Event.Body))
+	q.release(bulk(c.Event))
 	q.forget(c.Delivery.ID)
 	// A claim that found it busy here passed it over: this queue's after the gate
 	// opened again, or that of the queue in our place.
@@ -434,7 +444,7 @@ func (q *queue) letGo(c *store.Claimed) {
 
 // attempt tries one delivery and passes on what came of it.
 func (q *queue) attempt(c store.Claimed, pass Pass) {
-	size := len(c.Event.Body)
+	size := bulk(c.Event)
 	if q.stopped() || !q.open() || !q.lane.stands() {
 		pass.Leave()
 		q.letGo(&c)
@@ -459,9 +469,15 @@ func (q *queue) pass(c *store.Claimed, s store.Settlement) {
 	}
 	q.mu.Lock()
 	q.waiting++
+	// Somebody waits for a slot, for a call's answer, or would have to look at
+	// what a crash leaves begun.
+	wanted := q.short() || c.Event.Source == seawall.SourceCalls || q.unsafe
 	q.mu.Unlock()
 	q.settles.Add(1)
 	q.r.settles <- settling{q, s}
+	if wanted || len(q.r.settles) >= settleBatch {
+		q.r.press()
+	}
 }
 
 // release gives back the room that a body took in hand.

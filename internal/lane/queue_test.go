@@ -288,3 +288,90 @@ func TestG7_UnrecordableOutcomeHarmsOnlyItself(t *testing.T) {
 		}
 	})
 }
+
+// startGathering runs a runner whose outcomes wait for others for a second.
+func startGathering(m *memory, deliver func(context.Context, *store.Claimed, Pass) store.Settlement) (*Runner, func()) {
+	return startNode(m, "n1", Options{Deliver: deliver, Gather: time.Second, Wanted: func(context.Context) Wanted {
+		return Wanted{Targets: []Target{{Name: "a", Lane: store.Lane{System: "a"}, Concurrency: 4}}}
+	}})
+}
+
+// Outcomes that nobody waits for share a commit; what is settled late is settled.
+func TestOutcomesGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		r, stop := startGathering(m, delivered)
+		synctest.Wait()
+		accept(m, r, "a", 1)
+		time.Sleep(500 * time.Millisecond)
+		accept(m, r, "a", 1)
+		synctest.Wait()
+		if got := m.count(seawall.Delivered); got != 0 {
+			t.Errorf("%d recorded at once", got)
+		}
+		time.Sleep(501 * time.Millisecond)
+		synctest.Wait()
+		if got, n := m.count(seawall.Delivered), m.settles; got != 2 || n != 1 {
+			t.Errorf("%d recorded in %d commits, want 2 in one", got, n)
+		}
+		stop()
+	})
+}
+
+// Where a delivery waits for the slot of one whose outcome is not recorded, that
+// is not put off.
+func TestOutcomesDoNotGatherWhileASlotIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		began := time.Now()
+		r, stop := startGathering(m, delivered)
+		synctest.Wait()
+		accept(m, r, "a", 4) // one for each slot
+		synctest.Wait()
+		accept(m, r, "a", 40)
+		synctest.Wait()
+		if got := m.count(seawall.Delivered); got < 40 {
+			t.Errorf("%d of 44 recorded: slots stand empty for an outcome's sake", got)
+		}
+		if time.Since(began) != 0 {
+			t.Errorf("it took %s", time.Since(began))
+		}
+		time.Sleep(time.Second)
+		stop()
+		if got := m.count(seawall.Delivered); got != 44 {
+			t.Errorf("%d of 44 recorded", got)
+		}
+	})
+}
+
+// Whoever waits for the answer to a call is not kept waiting.
+func TestOutcomeOfACallDoesNotGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		c := fresh("a")
+		c.Event.Source = seawall.SourceCalls
+		m.pending["a"] = append(m.pending["a"], c)
+		_, stop := startGathering(m, delivered)
+		synctest.Wait()
+		if got := m.count(seawall.Delivered); got != 1 {
+			t.Errorf("%d recorded at once, want 1", got)
+		}
+		stop()
+	})
+}
+
+// A stop does not wait for others to come.
+func TestStopRecordsWhatGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		r, stop := startGathering(m, delivered)
+		synctest.Wait()
+		accept(m, r, "a", 3)
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if got, took := m.count(seawall.Delivered), time.Since(began); got != 3 || took >= time.Second {
+			t.Errorf("%d of 3 recorded, after %s", got, took)
+		}
+	})
+}

@@ -18,15 +18,13 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 	r.mu.Lock()
 	for i := range batch {
 		for j := range batch[i].Deliveries {
-			d := &batch[i].Deliveries[j]
-			places = append(places, place{q: r.queues[key{laneOf(d), d.Destination}], i: i, j: j})
+			places = append(places, place{i: i, j: j, qs: r.mayTake(&batch[i].Deliveries[j])})
 		}
 	}
 	r.mu.Unlock()
 	for k := range places {
 		p := &places[k]
-		ev, d := batch[p.i].Event, &batch[p.i].Deliveries[p.j]
-		p.reserved = p.q != nil && d.State == seawall.Pending && p.q.reserve(d.ID, len(ev.Body))
+		p.take(batch[p.i].Event, &batch[p.i].Deliveries[p.j], int(r.turn.Add(1)))
 	}
 	return func(done []store.Accepted) {
 		for _, p := range places {
@@ -39,7 +37,7 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 					r.Announce(laneOf(d), d.Destination) // the queue in its place may have claimed before the commit
 				}
 			default:
-				p.q.release(len(ev.Body))
+				p.q.release(bulk(ev))
 				p.q.forget(d.ID)
 				p.q.lookAgain() // it may have been committed all the same
 			}
@@ -51,24 +49,99 @@ func laneOf(d *seawall.Delivery) store.Lane { return store.Lane{System: d.System
 
 // place is where one delivery of a batch is to go.
 type place struct {
-	q        *queue // nil if its destination has none at the moment
 	i, j     int
+	qs       []*queue // those that may take it; none if its destination has none here
+	q        *queue
 	reserved bool
 }
+
+// mayTake finds the queues that may take a delivery; the caller has the lock.
+// Where nothing orders it after others, those are all that its destination has
+// on this node: what another node would have to read back stays here.
+func (r *Runner) mayTake(d *seawall.Delivery) []*queue {
+	if r.Anywhere != nil && r.Anywhere(d) {
+		if qs := r.ownQueues(d.System, d.Destination); len(qs) > 0 {
+			return qs
+		}
+	}
+	if q := r.queues[key{laneOf(d), d.Destination}]; q != nil {
+		return []*queue{q}
+	}
+	return nil
+}
+
+// ownQueues are those of a destination that this node has, over all shards that
+// the configuration wants; the caller has the lock.
+func (r *Runner) ownQueues(system, destination string) []*queue {
+	if r.local == nil {
+		r.local = map[[2]string][]*queue{}
+		for k, q := range r.queues {
+			if !q.stray {
+				at := [2]string{k.System, k.destination}
+				r.local[at] = append(r.local[at], q)
+			}
+		}
+	}
+	return r.local[[2]string{system, destination}]
+}
+
+// take reserves room in one of the queues, in turn. If there is none anywhere the
+// delivery waits in the store, for the one whose turn it was.
+func (p *place) take(ev *seawall.Event, d *seawall.Delivery, turn int) {
+	if len(p.qs) == 0 || d.State != seawall.Pending {
+		return
+	}
+	size := bulk(ev)
+	for i := range p.qs {
+		p.q = p.qs[(turn+i)%len(p.qs)]
+		if p.reserved = p.q.reserve(d.ID, size); p.reserved {
+			break
+		}
+	}
+	if !p.reserved {
+		p.q = p.qs[turn%len(p.qs)]
+		p.q.behind()
+	}
+	d.Shard = p.q.key.Shard
+}
+
+// overhead is what a delivery in hand takes beside its event's body.
+const overhead = 2 << 10
+
+// bulk is what a delivery takes in hand.
+func bulk(ev *seawall.Event) int { return overhead + len(ev.Body) }
 
 // reserve marks a delivery as in hand, if nothing else waits before it.
 func (q *queue) reserve(id seawall.DeliveryID, size int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	over := q.bytes.Load() >= handBytes || q.r.held.Load() >= q.r.Bytes && len(q.busy) > 0
-	if q.full || !q.open() || len(q.busy) >= q.capacity() || over {
-		q.full = true
+	if q.full || !q.open() || !q.mayHold() {
 		return false
 	}
 	q.busy[id] = struct{}{}
 	q.bytes.Add(int64(size))
 	q.r.held.Add(int64(size))
 	return true
+}
+
+// mayHold tells whether there is room for one more fresh delivery; the caller has
+// the lock. What is here need not be read back, so a queue may hold more than it
+// would claim: an eighth of what is free, where half of the memory counts as
+// free. However many queues are stuck, the other half stays for what each one
+// works with.
+func (q *queue) mayHold() bool {
+	bytes, held := q.bytes.Load(), q.r.held.Load()
+	if len(q.busy) >= q.capacity() && bytes >= (q.r.Bytes/2-held)/8 {
+		return false
+	}
+	return bytes < handBytes && (held < q.r.Bytes || len(q.busy) == 0)
+}
+
+// behind notes that the store holds something for the queue.
+func (q *queue) behind() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.full = true
 }
 
 // handOver puts a reserved delivery into hand, unless the queue was stopped

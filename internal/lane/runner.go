@@ -65,7 +65,8 @@ type freely struct{}
 
 func (freely) Leave() {}
 
-// Options are what a Runner works with. All but Enter, Duties, Settled and Failed are needed.
+// Options are what a Runner works with. All but Enter, Anywhere, Gather, Duties,
+// Settled and Failed are needed.
 type Options struct {
 	Store Store
 	Node  string
@@ -79,13 +80,18 @@ type Options struct {
 	// Enter waits until the lane's system may be asked once more, for a queue in
 	// it, before a delivery is taken out of hand: whatever limits a system, what
 	// waits for it is in nobody's hands. It gives up when ctx ends. nil: always.
-	Enter  func(ctx context.Context, l store.Lane, destination string) (Pass, error)
-	Duties []Duty
+	Enter func(ctx context.Context, l store.Lane, destination string) (Pass, error)
+	// Anywhere tells whether a delivery that is about to be accepted may wait in
+	// any shard of its system, because nothing orders it after another. nil: none
+	// may.
+	Anywhere func(d *seawall.Delivery) bool
+	Duties   []Duty
 	// Settled is told what was written, soon after; it does not block. nil: nobody.
 	Settled func(ss []store.Settlement, done []store.Settled)
 	Log     *slog.Logger
 	Now     func() time.Time
 	Poll    time.Duration // how often a queue looks that nobody wakes
+	Gather  time.Duration // how long an outcome that nobody waits for waits for others, to share a commit
 	Drain   time.Duration // how long a stop waits for attempts in flight
 	Bytes   int64         // of bodies that all queues together hold in hand, beyond one delivery each
 	// Failed is closed once the store will never write again: nothing is then
@@ -109,11 +115,13 @@ const (
 type Runner struct {
 	Options
 	settles chan settling
+	pressed chan struct{} // outcomes are waited for
 	held    atomic.Int64  // bytes of bodies in hand, or granted to claims, over all queues
 	gating  sync.Mutex    // held from reading the gates to applying them
 	changed chan struct{} // configuration, gates, nodes or lanes changed
 	shares  shares
 	count   atomic.Int64 // of queues
+	turn    atomic.Int64 // of the queues that a fresh delivery may go to
 
 	workers sync.WaitGroup // of all queues, halted ones too
 	crew    crew           // who they are
@@ -124,7 +132,8 @@ type Runner struct {
 	mu     sync.Mutex
 	lanes  map[store.Lane]*lane
 	queues map[key]*queue
-	former map[key]*queue // that were halted; they may have attempts in flight
+	local  map[[2]string][]*queue // of queues, by system and destination, strays left out; nil: to be made anew
+	former map[key]*queue         // that were halted; they may have attempts in flight
 }
 
 // key names a queue.
@@ -138,6 +147,7 @@ func New(o Options) *Runner {
 	return &Runner{
 		Options: o,
 		settles: make(chan settling, settleBacklog),
+		pressed: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1),
 		said:    map[string]time.Time{},
 		lanes:   map[store.Lane]*lane{},
@@ -256,6 +266,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	r.stop(work, abort)
 	close(r.settles)
+	r.press()
 	r.record(settled, abort)
 	r.end(context.WithoutCancel(ctx))
 	return nil
@@ -300,6 +311,7 @@ func (r *Runner) sync(ctx, work context.Context) time.Duration {
 			r.retire(k)
 		}
 	}
+	r.local = nil
 	r.count.Store(int64(len(r.queues)))
 	for _, d := range r.Duties {
 		if l := r.lanes[d.lane()]; l != nil && l.idle == nil && l.duty == nil {
@@ -317,6 +329,7 @@ func (r *Runner) drain(k key, l *lane, t Target, g seawall.Gate) {
 		q = nil
 	}
 	if q != nil {
+		q.stray = t.Stray
 		q.resize(t.Concurrency)
 		q.setGate(g)
 		return
@@ -334,6 +347,7 @@ func (r *Runner) retire(k key) {
 	q := r.queues[k]
 	q.halt()
 	delete(r.queues, k)
+	r.local = nil
 	r.former[k] = q
 	go func() {
 		q.wait()

@@ -21,6 +21,7 @@ func (r *Runner) settleAll(work context.Context) {
 	batch := make([]settling, 0, settleBatch)
 	ss := make([]store.Settlement, 0, settleBatch)
 	for first := range r.settles {
+		r.gather(work)
 		batch = append(batch[:0], first)
 		for len(batch) < settleBatch && len(r.settles) > 0 {
 			s, ok := <-r.settles
@@ -38,6 +39,32 @@ func (r *Runner) settleAll(work context.Context) {
 		if done != nil && r.Settled != nil {
 			r.Settled(ss, done)
 		}
+	}
+}
+
+// gather lets outcomes gather as long as nobody waits for them: a commit of few
+// costs nearly as much as one of many, and takes the machine and the disk from
+// what senders wait for. Their slots are held meanwhile, so a crash repeats no
+// more for it.
+func (r *Runner) gather(work context.Context) {
+	if r.Gather == 0 || len(r.settles) >= settleBatch {
+		return
+	}
+	timer := time.NewTimer(r.Gather)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.pressed:
+	case <-work.Done():
+	}
+}
+
+// press has outcomes written now: somebody waits for a slot, there are enough
+// for a batch, or no more will come.
+func (r *Runner) press() {
+	select {
+	case r.pressed <- struct{}{}:
+	default:
 	}
 }
 
