@@ -107,7 +107,7 @@ func (r *running) charge(order string) seawall.DeliveryID {
 	ev := &seawall.Event{
 		ID: id, Source: seawall.SourceCalls, SourceID: "bank/test/" + order, Type: "POST /charges", ReceivedAt: now,
 		Method: "POST", URL: "/charges", Headers: http.Header{"Content-Type": {"application/json"}},
-		Body: fmt.Appendf(nil, `{"order":%q}`, order), Routing: seawall.Routed, Revision: 1,
+		Body: []byte(`{"order":"` + order + `"}`), Routing: seawall.Routed, Revision: 1,
 	}
 	d := seawall.Delivery{
 		ID: id.Delivery(1), Route: seawall.SourceCalls, Destination: seawall.CallsTo("bank"), System: "bank",
