@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -226,5 +227,31 @@ func TestOutcomesOfOutcomesEnd(t *testing.T) {
 	r.stop()
 	if n := len(shop.got); n != 0 {
 		t.Errorf("%d more after the last", n)
+	}
+}
+
+// What may have taken effect waits for its own system, however long its breaker is
+// open.
+func TestG6_AnOpenBreakerDivertsNothingInDoubt(t *testing.T) {
+	shop, ops := newConsumer(t), newConsumer(t)
+	shop.status = func(*http.Request) int { panic(http.ErrAbortHandler) }
+	c := configuration(t, t.TempDir(), shop.URL+"/hooks")
+	to := c.Destinations[0]
+	to.Unsafe, to.OnUnknown, to.Concurrency = true, []config.OnUnknown{config.UnknownRetry, config.UnknownHold}, 1
+	to.Fallback = &config.Fallback{To: "ops", OnDead: true, OnOpen: true}
+	c.Systems = []*config.System{{
+		Name: "shop", Breaker: config.Breaker{Failures: 0.5, Least: 1, Window: 30 * time.Second, Open: time.Hour},
+		Idempotency: config.Idempotency{Header: "Idempotency-Key", Valid: 24 * time.Hour},
+	}}
+	beside(t, c, "ops", ops.URL)
+	r := run(t, c)
+	r.send(1)
+	eventually(t, "it waits for the breaker", func() bool {
+		d := r.only("hub", seawall.Pending)
+		return d.Attempts == 1 && strings.Contains(d.Reason, "the breaker is open") && !d.Diverted
+	})
+	r.stop()
+	if len(ops.got) != 0 {
+		t.Error("the fallback was told")
 	}
 }

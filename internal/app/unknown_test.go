@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -299,4 +300,31 @@ func orphan(t *testing.T, c *config.Config, id seawall.DeliveryID) {
 	if begun, err := s.Begin(t.Context(), leases[0], []seawall.DeliveryID{id}); err != nil || len(begun) != 1 {
 		t.Fatalf("%d begun, %v", len(begun), err)
 	}
+}
+
+// A retry under a key that came too late, since the queue stood still, is not made.
+func TestG6_PastTheWindowNothingIsRepeated(t *testing.T) {
+	b := newBank(t, true)
+	var later atomic.Int64
+	r := run(t, calling(t, b, func(y *config.System) { y.Retry.First = time.Second }), func(o *Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	id := r.charge("o")
+	eventually(t, "the first attempt is settled", func() bool {
+		d, err := r.store.Delivery(t.Context(), id)
+		return err == nil && d.State == seawall.Pending && d.Attempts == 1
+	})
+	later.Store(int64(25 * time.Hour))
+	if d := r.until(id, seawall.Held); d.Reason != seawall.ReasonUnknown || d.Attempts != 1 {
+		t.Errorf("%+v", d)
+	}
+	b.each(t, 1, 1)
+
+	// A person may.
+	if _, err := r.store.Replay(t.Context(), []seawall.DeliveryID{id}, store.ReplayOptions{At: r.Now()}, action("replay")); err != nil {
+		t.Fatal(err)
+	}
+	(*gateway)(r.App).Wake(seawall.CallsTo("bank"))
+	r.until(id, seawall.Delivered)
+	b.each(t, 1, 2)
 }
