@@ -72,7 +72,7 @@ func (p *path) find(ctx context.Context, t *try, in *expr.Input, r send.Reply) (
 	status := r.Response.Status
 	said := fmt.Sprintf("the check was answered HTTP %d", status)
 	yes := status >= 200 && status <= 299
-	if !yes && status != http.StatusNotFound {
+	if !yes && status != http.StatusNotFound && status != http.StatusGone {
 		return settle.Neither, nil, said
 	}
 	in = in.Answered(status, r.Response.Headers, r.Response.Body)
@@ -80,7 +80,7 @@ func (p *path) find(ctx context.Context, t *try, in *expr.Input, r send.Reply) (
 	if err != nil {
 		return settle.Neither, nil, "the check's answer cannot be read: " + err.Error()
 	}
-	if payload == nil {
+	if payload == nil && t.policy.Check.Method != http.MethodHead {
 		return settle.Neither, nil, said + " without a body, which proves nothing"
 	}
 	c := t.policy.Check
