@@ -1,8 +1,10 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/store/pack"
@@ -16,6 +18,7 @@ type settlement struct {
 	attempt  []byte
 	outcomes []acceptance
 	headers  []byte // of the answer
+	place    int    // in the call
 }
 
 func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error) {
@@ -31,7 +34,7 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 		if err != nil {
 			return nil, err
 		}
-		in[i] = settlement{Settlement: &ss[i], outcomes: outcomes}
+		in[i] = settlement{Settlement: &ss[i], outcomes: outcomes, place: i}
 		if ss[i].Attempt != nil {
 			in[i].attempt = pack.Attempt(ss[i].Attempt)
 		}
@@ -41,10 +44,12 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 		}
 		size += n + len(in[i].attempt) + 128
 	}
+	// Attempts end in any order; rows that are neighbours are written in theirs.
+	slices.SortStableFunc(in, func(a, b settlement) int { return cmp.Compare(a.Seq, b.Seq) })
 	out := make([]store.Settled, len(ss))
 	err := s.write(ctx, size, func(t *txn) (err error) {
 		for i := range in {
-			if out[i], err = t.settle(&in[i]); err != nil {
+			if out[in[i].place], err = t.settle(&in[i]); err != nil {
 				return err
 			}
 		}
@@ -57,29 +62,41 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 }
 
 var (
-	qUnfinishedNow = newQuery("SELECT queue, state, attempts, round FROM unfinished WHERE id = ?")
-	qFinishedNow   = newQuery("SELECT queue, state, attempts, round FROM finished WHERE id = ?")
+	qUnfinishedNow = newQuery("SELECT " + standingColumns + " FROM unfinished WHERE id = ?")
+	qFinishedNow   = newQuery("SELECT " + standingColumns + " FROM finished WHERE id = ?")
 	qRetry         = newQuery("UPDATE unfinished SET state = ?, due = ?, flags = flags & ~12 | ?, attempts = ?, round = ?, reason = ? WHERE id = ?")
-	qFinish        = newQuery(`INSERT INTO finished (id, queue, state, finished, route, revision, flags, attempts, round,
-		since, created, reason, entity, rank, origin, last) SELECT id, queue, ?, ?, route, revision, flags & ~12, ?, ?,
-		since, created, ?, entity, rank, origin, ? FROM unfinished WHERE id = ?`)
+	// One row of values: of what an INSERT with a SELECT changes, which may be many
+	// rows, SQLite keeps a copy, to take it back.
+	qFinish = newQuery(`INSERT INTO finished (id, queue, state, finished, attempts, round, reason, last, route, revision,
+		flags, since, created, entity, rank, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? & ~12, ?, ?, ?, ?, ?)`)
 	qUnqueue    = newQuery("DELETE FROM unfinished WHERE id = ?")
 	qAddAttempt = newQuery("INSERT INTO attempt (delivery, n, data) VALUES (?, ?, ?)")
 	qTriedEnded = newQuery("UPDATE finished SET attempts = attempts + 1, round = round + 1 WHERE id = ?")
 )
+
+const standingColumns = "queue, state, attempts, round, route, revision, flags, since, created, entity, rank, origin"
 
 // standing is where a delivery stands before it is settled.
 type standing struct {
 	queue           int64
 	state           seawall.State
 	attempts, round int64
+
+	route, revision, flags int64
+	since, created, origin int64 // 0: NULL
+	entity                 string
+	rank                   []byte
 }
 
 // standing reads that from one of the tables.
 func (t *txn) standing(q *query, key int64) (s standing, found bool, err error) {
 	st := t.use(q).int(key)
 	if found = st.next(); found {
-		s = standing{st.getInt(), seawall.State(st.getInt()), st.getInt(), st.getInt()}
+		s = standing{
+			queue: st.getInt(), state: seawall.State(st.getInt()), attempts: st.getInt(), round: st.getInt(),
+			route: st.getInt(), revision: st.getInt(), flags: st.getInt(), since: st.getInt(), created: st.getInt(),
+			entity: st.getText(), rank: st.getBlob(), origin: st.getInt(),
+		}
 	}
 	return s, found, st.done()
 }
@@ -149,8 +166,10 @@ func (t *txn) settle(in *settlement) (store.Settled, error) {
 // finish moves a delivery out of the hot table. The attempt that ended it goes
 // into the same row: most deliveries need one attempt, and so one insert.
 func (t *txn) finish(in *settlement, key int64, now standing) error {
-	err := t.use(qFinish).int(int64(in.State)).int(in.At.UnixMicro()).int(now.attempts).int(now.round).
-		text(in.Reason).blob(t.numbered(in, now.attempts)).int(key).exec()
+	err := t.use(qFinish).int(key).int(now.queue).int(int64(in.State)).int(in.At.UnixMicro()).
+		int(now.attempts).int(now.round).text(in.Reason).blob(t.numbered(in, now.attempts)).
+		int(now.route).int(now.revision).int(now.flags).orNull(now.since).orNull(now.created).
+		text(now.entity).blob(now.rank).orNull(now.origin).exec()
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 // quarter the readers', and the rest those of the two that move the log.
 func (s *Store) bound(bytes int64) error {
 	w, share := s.writer, min(bytes/(4*readers), 8<<20)
-	if err := w.cache(min(bytes/2, 16<<20)); err != nil {
+	if err := w.cache(min(bytes/2, 8<<20)); err != nil {
 		return err
 	}
 	for range s.opened {
