@@ -174,7 +174,7 @@ func TestIdleSystemWritesNothing(t *testing.T) {
 	})
 }
 
-func TestConcurrencyIsSharedOut(t *testing.T) {
+func TestG8_ConcurrencyIsSharedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(time.Now)
 		limit := config.System{Limit: config.Limit{Concurrency: 4}}
@@ -186,6 +186,7 @@ func TestConcurrencyIsSharedOut(t *testing.T) {
 		for _, name := range []string{"a", "b"} {
 			s := node(t, m, name, limit)
 			stops = append(stops, run(s))
+			time.Sleep(10 * time.Millisecond) // so that one asks soon after the other
 			for range 8 {
 				go func() {
 					for {
@@ -623,4 +624,24 @@ func mustURL(t *testing.T, s string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+// What was taken ahead and not used lapses: a rest does not save it up.
+func TestG8_PermitsLapse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(time.Now)
+		y := node(t, m, "n", config.System{Limit: config.Limit{Every: 50 * time.Millisecond, Burst: 20}}).Of("crm")
+		for range 40 { // as fast as may be: some are taken ahead
+			asks(t, y, status(200))
+		}
+		y.mu.Lock()
+		y.permits, y.lapse = 5, time.Now().Add(ahead) // as if it had taken some more
+		y.mu.Unlock()
+		time.Sleep(ahead)
+		before := m.Calls["Take"]
+		asks(t, y, status(200))
+		if m.Calls["Take"] != before+1 {
+			t.Error("a permit was used whose time was over")
+		}
+	})
 }
