@@ -15,6 +15,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/shape"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/story"
+	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/internal/terminal"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -63,6 +64,8 @@ func (c *cli) try(ctx context.Context, cfg *config.Config, t trial) error {
 func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Event, route string) []outcome {
 	_, decisions, ds := plan.New(cfg).Plan(0, ev, c.now())
 	shaper := shape.New(cfg, release())
+	systems := system.New(system.Options{Store: system.NewMemory(c.now), Now: c.now})
+	systems.Use(cfg)
 	var outs []outcome
 	for _, d := range decisions {
 		if route != "" && d.Route != route {
@@ -75,6 +78,9 @@ func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Even
 			if err != nil {
 				out.Error = err.Error()
 			} else {
+				if y := systems.Of(ds[at].System); y != nil {
+					y.Veil(shown)
+				}
 				out.Request, out.body = shown, sent.Body
 			}
 		}
@@ -141,7 +147,11 @@ func (c *cli) eventsOf(ctx context.Context, cfg *config.Config, t trial) ([]*sea
 	if t.source == "" {
 		return nil, usagef("--event with a file needs --source: where would it come from?")
 	}
-	src, err := sourceNamed(cfg, t.source)
+	own := t.source == seawall.SourceOutcomes || t.source == seawall.SourceCalls
+	src, err := &config.Source{Name: t.source}, error(nil)
+	if !own {
+		src, err = sourceNamed(cfg, t.source)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +159,7 @@ func (c *cli) eventsOf(ctx context.Context, cfg *config.Config, t trial) ([]*sea
 	if err != nil {
 		return nil, err
 	}
-	if !looksLikeCapture(b) {
+	if own || !looksLikeCapture(b) {
 		return []*seawall.Event{c.event(src, provider.Item{Type: t.kind, ID: "example"}, &provider.Request{
 			Method: http.MethodPost, URL: "http://localhost/in/" + src.Name, Body: b,
 			Header: http.Header{"Content-Type": {"application/json"}},

@@ -29,10 +29,16 @@ func destinationOf(c *config.Config, name string) *config.Destination {
 	return nil
 }
 
+// reaches tells that what is queued for a name will be sent: to a destination,
+// or to a system that is called.
+func reaches(c *config.Config, name string) bool {
+	return destinationOf(c, name) != nil || c.Callee(name) != nil
+}
+
 // reachable refuses a destination that has left the configuration.
 func (s *server) reachable(name string) error {
 	c, _ := s.Gateway.Config()
-	if destinationOf(c, name) != nil {
+	if reaches(c, name) {
 		return nil
 	}
 	return seawall.Errorf(seawall.ErrConflict, "destination %q is not in the running configuration: what is sent to it would wait for ever", name).
@@ -51,7 +57,7 @@ func (s *server) reach(ctx context.Context, ids []seawall.DeliveryID) (kept []se
 		if err != nil {
 			return nil, nil, about("delivery", id, err)
 		}
-		if destinationOf(c, d.Destination) != nil {
+		if reaches(c, d.Destination) {
 			kept = append(kept, id)
 			continue
 		}

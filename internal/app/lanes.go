@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,16 +17,16 @@ import (
 func (a *App) wanted(ctx context.Context) lane.Wanted {
 	a.adopt(ctx)
 	l := a.path.now()
-	return lane.Wanted{Revision: l.revision, Targets: append(targets(l.config, a.strays(ctx)), calls(l.config)...)}
+	return lane.Wanted{Revision: l.revision, Targets: targets(l.config, a.strays(ctx))}
 }
 
-// targets are the destinations' queues, one for each shard; and in lanes that the
-// configuration no longer has, those that still hold something: of a shard that
-// is gone, of the system or of the name that a destination had. All of a destination's queues
-// share its concurrency.
+// targets are the queues of destinations and of calls, one for each shard; and in
+// lanes that the configuration no longer has, those that still hold something: of
+// a shard that is gone, of the system or of the name that a destination had. All
+// of a destination's queues share its concurrency.
 func targets(c *config.Config, waiting []store.PendingQueue) []lane.Target {
 	var out []lane.Target
-	for _, d := range c.Destinations {
+	for _, d := range slices.Concat(c.Destinations, calls(c)) {
 		first, shards, to := len(out), max(d.Shards, 1), system.Name(d)
 		for shard := range shards {
 			out = append(out, lane.Target{Name: d.Name, Lane: store.Lane{System: to, Shard: shard}})

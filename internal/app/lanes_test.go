@@ -2,12 +2,14 @@ package app
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"testing"
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // Every lane that something waits in is drained, and all the lanes of a
@@ -42,6 +44,35 @@ func TestG2_TargetsCoverWhatWaits(t *testing.T) {
 		}
 		if s := fmt.Sprint(got); s != "["+c.want+"]" {
 			t.Errorf("%s:\n got %s\nwant [%s]", c.name, s, c.want)
+		}
+	}
+}
+
+// Calls wait in lanes of their system, and those of one that was renamed go on.
+func TestG2_TargetsCoverCalls(t *testing.T) {
+	c := &config.Config{Systems: []*config.System{
+		{Name: "crm", URL: &url.URL{}, Shards: 2, Limit: config.Limit{Concurrency: 4}, RenamedFrom: "old"},
+		{Name: "a"}, // a destination's own
+	}}
+	var got []string
+	for _, x := range targets(c, []store.PendingQueue{
+		{Lane: store.Lane{System: "crm", Shard: 1}, Destination: "calls:crm"},
+		{Lane: store.Lane{System: "old"}, Destination: "calls:old"},
+	}) {
+		got = append(got, spell(x))
+		if !x.Unsafe {
+			t.Errorf("%s writes no intents", x.Name)
+		}
+	}
+	if s, want := fmt.Sprint(got), "[calls:crm@crm/0:2 calls:crm@crm/1:1 +calls:old@old/0:1]"; s != want {
+		t.Errorf("%s, want %s", s, want)
+	}
+	if to := newLive(1, c, "").callee(&seawall.Delivery{Destination: "calls:old"}); to == nil || to.Name != "crm" {
+		t.Errorf("calls to what was renamed go to %v", to)
+	}
+	for destination, want := range map[string]bool{"calls:crm": true, "calls:old": true, "calls:a": false, "calls:b": false, "crm": false} {
+		if (c.Callee(destination) != nil) != want {
+			t.Errorf("%s: %v", destination, !want)
 		}
 	}
 }

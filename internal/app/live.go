@@ -22,7 +22,7 @@ type live struct {
 	sources      map[string]*config.Source
 	destinations map[string]*config.Destination // by name, and by the name they were renamed from
 	routes       map[string]*config.Route
-	systems      map[string]*config.System // declared ones, and those of destinations
+	systems      map[string]*config.System // declared ones, by earlier names too, and those of destinations
 	current      *receive.Current
 	calls        *call.Current
 	plan         *plan.Planner
@@ -52,6 +52,11 @@ func newLive(revision int64, c *config.Config, version string) *live {
 	}
 	for _, r := range c.Routes {
 		l.routes[r.Name] = r
+	}
+	for _, y := range c.Declared() {
+		if y.RenamedFrom != "" {
+			l.systems[y.RenamedFrom] = y
+		}
 	}
 	for _, y := range c.Systems {
 		l.systems[y.Name] = y

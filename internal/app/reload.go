@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,14 +86,8 @@ func (a *App) orphans(ctx context.Context, c *config.Config) (orphans, error) {
 		return nil, err
 	}
 	known := map[string]bool{}
-	for _, d := range c.Destinations {
+	for _, d := range slices.Concat(c.Destinations, calls(c)) {
 		known[d.Name], known[d.RenamedFrom] = true, true
-	}
-	for _, s := range c.Declared() {
-		known[seawall.CallsTo(s.Name)] = true
-		if s.RenamedFrom != "" {
-			known[seawall.CallsTo(s.RenamedFrom)] = true
-		}
 	}
 	var gone orphans
 	for _, p := range pending {

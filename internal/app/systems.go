@@ -44,6 +44,9 @@ func (l *live) system(destination string) string {
 	if d := l.destinations[destination]; d != nil {
 		return system.Name(d)
 	}
+	if y := l.callee(&seawall.Delivery{Destination: destination}); y != nil {
+		return y.Name
+	}
 	name, _ := strings.CutPrefix(destination, seawall.CallsTo(""))
 	return name
 }
@@ -68,20 +71,21 @@ func (p *path) send(ctx context.Context, have lane.Pass, to string, record *seaw
 	return pass.Do(ctx, r, limits)
 }
 
-// calls are the queues of calls, one for each system that is declared.
-func calls(c *config.Config) []lane.Target {
-	var out []lane.Target
-	for _, y := range c.Systems {
-		if y.URL == nil {
-			continue // a destination's own
+// calls are the queues of calls, one for each system that is declared: like
+// those of destinations.
+func calls(c *config.Config) []*config.Destination {
+	var out []*config.Destination
+	for _, y := range c.Declared() {
+		d := &config.Destination{
+			Name: seawall.CallsTo(y.Name), System: y.Name, Shards: y.Shards, Concurrency: y.Limit.Concurrency, Unsafe: true,
 		}
-		n := y.Limit.Concurrency
-		if n == 0 {
-			n = callsAtATime
+		if d.Concurrency == 0 {
+			d.Concurrency = callsAtATime
 		}
-		out = append(out, lane.Target{
-			Name: seawall.CallsTo(y.Name), Lane: store.Lane{System: y.Name}, Concurrency: n, Unsafe: true,
-		})
+		if y.RenamedFrom != "" {
+			d.RenamedFrom = seawall.CallsTo(y.RenamedFrom)
+		}
+		out = append(out, d)
 	}
 	return out
 }

@@ -142,6 +142,25 @@ func (c *Config) Declared() (out []*System) {
 	return out
 }
 
+// Callee is the system that takes the calls queued for a destination: the one
+// that they name, or else the one that was renamed from it; nil if there is none,
+// or if they are no calls.
+func (c *Config) Callee(destination string) *System {
+	name, calls := strings.CutPrefix(destination, seawall.CallsTo(""))
+	if !calls {
+		return nil
+	}
+	if s := c.systemNamed(name); s != nil {
+		return s
+	}
+	for _, s := range c.Declared() {
+		if s.RenamedFrom == name {
+			return s
+		}
+	}
+	return nil
+}
+
 // systemNamed is the declared system, or nil.
 func (c *Config) systemNamed(name string) *System {
 	for _, s := range c.Declared() {

@@ -130,6 +130,19 @@ func TestFanOut(t *testing.T) {
 	}
 }
 
+// A delivery waits in a lane of the system that its destination is a request on.
+func TestDeliveriesWaitForTheirSystem(t *testing.T) {
+	p := New(&config.Config{
+		Destinations: []*config.Destination{{Name: "a", System: "crm", Shards: 7}, {Name: "b", System: "b", Shards: 1}},
+		Routes:       []*config.Route{{Name: "one", From: "hub", To: "a"}, {Name: "two", From: "hub", To: "b"}},
+	})
+	ev := event("push", `{}`)
+	_, _, ds := p.Plan(1, ev, now)
+	if len(ds) != 2 || ds[0].System != "crm" || ds[0].Shard != shard(ev, 7) || ds[1].System != "b" || ds[1].Shard != 0 {
+		t.Errorf("%+v", ds)
+	}
+}
+
 func TestDecisionsAreBounded(t *testing.T) {
 	p := New(&config.Config{Routes: []*config.Route{{Name: "r", From: "hub", Types: []string{"x"}, To: "a"}}})
 	_, decisions, _ := p.Plan(1, event(strings.Repeat("é", 10_000), "{}"), now)
