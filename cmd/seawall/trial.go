@@ -64,7 +64,7 @@ func (c *cli) try(ctx context.Context, cfg *config.Config, t trial) error {
 func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Event, route string) []outcome {
 	_, decisions, ds := plan.New(cfg).Plan(0, ev, c.now())
 	shaper := shape.New(cfg, release())
-	systems := system.New(system.Options{Store: system.NewMemory(c.now), Now: c.now})
+	systems := system.New(system.Options{Now: c.now}) // nothing is sent: they only know credentials
 	systems.Use(cfg)
 	var outs []outcome
 	for _, d := range decisions {
