@@ -41,7 +41,7 @@ func (p *path) check(ctx context.Context, t *try) store.Settlement {
 	if s.State == seawall.Dead {
 		p.fallBack(t, &s)
 	}
-	p.observe(t.Claimed, s.Attempt, s.State)
+	p.observe(t.Claimed, &s)
 	return s
 }
 

@@ -78,7 +78,7 @@ func (p *path) conclude(t *try, record *seawall.Request, reply send.Reply) store
 	if s.State == seawall.Dead && s.Answer == nil {
 		p.fallBack(t, &s)
 	}
-	p.observe(t.Claimed, s.Attempt, s.State)
+	p.observe(t.Claimed, &s)
 	return s
 }
 
