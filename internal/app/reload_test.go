@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,42 @@ func TestG10_RenamedDestinationTakesWhatWaits(t *testing.T) {
 		if got := shop.next(t); got.URL.Path == "/renamed" {
 			taken[got.Header.Get("Webhook-Id")] = true
 		}
+	}
+}
+
+// A system with calls that wait cannot just go; another may take them over.
+func TestG10_SystemWithPendingCallsIsNotDropped(t *testing.T) {
+	shop := newConsumer(t)
+	api := newConsumer(t)
+	first := withPayments(configuration(t, t.TempDir(), shop.URL), "http://127.0.0.1:1")
+	r := run(t, first)
+	next := first
+	r.App.Load = func() (*config.Config, error) { return next, nil }
+	if err := r.store.SetGate(t.Context(), gateState(seawall.CallsTo("payments")), action("pause")); err != nil {
+		t.Fatal(err)
+	}
+	(*gateway)(r.App).Wake(seawall.CallsTo("payments"))
+	r.want(r.ask("POST", toPayments, r.token("shop", "calls:payments"), charge, "Idempotency-Key", "k1"), 202)
+
+	next = changed(t, first, "second", shop.URL)
+	_, _, err := r.Reload(t.Context(), "test", false)
+	if !errors.Is(err, seawall.ErrConflict) || !strings.Contains(err.Error(), `the system "payments" (1 calls)`) || !strings.Contains(seawall.Hint(err), "renamed_from: payments") {
+		t.Fatalf("reload: %v, hint %q", err, seawall.Hint(err))
+	}
+
+	next = withPayments(changed(t, first, "third", shop.URL), api.URL)
+	next.Systems[len(next.Systems)-1].Name, next.Systems[len(next.Systems)-1].RenamedFrom = "money", "payments"
+	if _, _, err := r.Reload(t.Context(), "test", false); err != nil {
+		t.Fatal(err)
+	}
+	g := gateState(seawall.CallsTo("payments"))
+	g.Gate = seawall.Open
+	if err := r.store.SetGate(t.Context(), g, action("resume")); err != nil {
+		t.Fatal(err)
+	}
+	(*gateway)(r.App).Wake(seawall.CallsTo("payments"))
+	if got := api.next(t); got.URL.Path != "/v1/charges" {
+		t.Errorf("%s", got.URL)
 	}
 }
 

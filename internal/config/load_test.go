@@ -192,7 +192,7 @@ func TestEmptyFile(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	opt := testOptions()
 	set := vars{
-		"SEAWALL_LISTEN": "127.0.0.1:1", "SEAWALL_ADMIN_LISTEN": ":2", "SEAWALL_STORE": "sqlite:x", "SEAWALL_PUBLIC_URL": "https://x",
+		"SEAWALL_LISTEN": "127.0.0.1:1", "SEAWALL_ADMIN_LISTEN": ":2", "SEAWALL_INTERNAL_LISTEN": ":3", "SEAWALL_STORE": "sqlite:x", "SEAWALL_PUBLIC_URL": "https://x",
 		"SEAWALL_LIMITS_BODY": "1MiB", "SEAWALL_LIMITS_MEMORY": "1GiB", "SEAWALL_LIMITS_REQUESTS": "7",
 		"SEAWALL_RETENTION_EVENTS": "5d", "SEAWALL_RETENTION_DEAD": "6d", "SEAWALL_RETENTION_DEDUPE": "1h",
 		"SEAWALL_LOG_LEVEL": "debug", "SEAWALL_LOG_FORMAT": "text", "SEAWALL_LISTN": ":9", "SEAWALL_TOKEN": "x", "OTHER": "y",
@@ -210,7 +210,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Node{"sqlite:x", "127.0.0.1:1", ":2", "", "debug", "text"}); c.Node != want {
+	if want := (Node{"sqlite:x", "127.0.0.1:1", ":2", ":3", "debug", "text"}); c.Node != want {
 		t.Errorf("%+v", c.Node)
 	}
 	if c.Limits != (Limits{mib, gib, 7}) || c.Retention != (Retention{5 * day, 6 * day, time.Hour}) || c.PublicURL.String() != "https://x" {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 func compiled(t *testing.T) *jsonschema.Schema {
@@ -125,6 +127,19 @@ func TestSchemaAndReaderAgree(t *testing.T) {
 	for name := range r.settable {
 		if !strings.Contains(string(reference), "- `"+name+"`") {
 			t.Errorf("the reference does not list %s", name)
+		}
+	}
+}
+
+// Every event of the gateway's own is told of.
+func TestOutcomesAreDocumented(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range seawall.OutcomeTypes() {
+		if !strings.Contains(string(reference), "`"+kind+"`") {
+			t.Errorf("%s is not", kind)
 		}
 	}
 }
