@@ -46,10 +46,11 @@ func (c *cli) tokenCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create", Short: "Create a token and print it, this once", Args: cobra.NoArgs,
 		Example: "  seawall token create --name ann --scope admin\n" +
-			"  seawall token create --name dashboard --scope read --expires 90d",
+			"  seawall token create --name dashboard --scope read --expires 90d\n" +
+			"  seawall token create --name shop --scope calls:payments --scope events:app",
 	}
 	cmd.Flags().StringVar(&name, "name", "", "who will use it; the `name` under which its actions are recorded")
-	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "what it may do: admin or read; may be repeated")
+	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "what it may do: admin, read, calls:SYSTEM or events:SOURCE; may be repeated")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it ends: RFC 3339, or from now (90d); default never")
 	cmd.RunE = c.does(func(ctx context.Context, _ []string) error {
 		if name == "" || len(scopes) == 0 {

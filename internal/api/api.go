@@ -45,15 +45,22 @@ type Gateway interface {
 	// missing, and records the action.
 	Replan(ctx context.Context, id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error)
 
+	// Systems tells how each system stands.
+	Systems() []SystemStanding
+
+	// ResetSystem lets a system be asked again; [seawall.ErrNotFound].
+	ResetSystem(ctx context.Context, name string) error
+
 	// Preview returns the request that a route would send for an event,
 	// secrets redacted: by the given revision, or for 0 the running one.
 	Preview(ctx context.Context, route string, ev *seawall.Event, revision int64) (*seawall.Request, error)
 }
 
-// Options are what the API works with. Store and Gateway are needed.
+// Options are what the API works with. Store, Gateway and Calls are needed.
 type Options struct {
 	Store   store.Store
 	Gateway Gateway
+	Calls   Calls
 
 	Listen  string // address of the admin listener: beyond loopback a token is needed
 	Version string // of the program
@@ -135,6 +142,8 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	s.registerEvents(doc)
 	s.registerDeliveries(doc)
 	s.registerOrders(doc)
+	s.registerCalls(doc)
+	s.registerSystems(doc)
 	s.registerArrivals(doc)
 	s.registerDestinations(doc)
 	s.registerConfig(doc)

@@ -90,6 +90,12 @@ func (s *server) destinations(ctx context.Context) ([]Destination, error) {
 	}
 	c, _ := s.Gateway.Config()
 	out := each(c.Destinations, configured)
+	for _, y := range c.Systems {
+		if y.URL != nil {
+			out = append(out, Destination{Name: seawall.CallsTo(y.Name), Host: y.URL.Host, Configured: true,
+				Gate: seawall.Open.String(), Concurrency: y.Limit.Concurrency})
+		}
+	}
 	at := map[string]int{}
 	for i, d := range out {
 		at[d.Name] = i

@@ -34,13 +34,23 @@ type gateway struct {
 	config  config.Config
 	woken   map[string]int
 	trouble error
-	reload  func(by string, drop bool) (seawall.Revision, []string, error)
-	replan  func(id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error)
-	preview func(route string, ev *seawall.Event, revision int64) (*seawall.Request, error)
+
+	standing []api.SystemStanding
+	reload   func(by string, drop bool) (seawall.Revision, []string, error)
+	replan   func(id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error)
+	preview  func(route string, ev *seawall.Event, revision int64) (*seawall.Request, error)
 }
 
 func (g *gateway) Config() (*config.Config, int64) { return &g.config, 1 }
-func (g *gateway) Ready() error                    { return g.trouble }
+func (g *gateway) Systems() []api.SystemStanding   { return g.standing }
+func (g *gateway) ResetSystem(_ context.Context, name string) error {
+	if name != "payments" {
+		return seawall.Errorf(seawall.ErrNotFound, "no system is named %q", name)
+	}
+	g.standing = nil
+	return nil
+}
+func (g *gateway) Ready() error { return g.trouble }
 func (g *gateway) Wake(d string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -69,6 +79,8 @@ type bench struct {
 	mu     sync.Mutex
 	now    time.Time
 	random io.Reader
+
+	answers map[seawall.DeliveryID]*seawall.Answer
 }
 
 func (b *bench) clock() time.Time {
@@ -100,7 +112,7 @@ func newBench(t *testing.T, change ...func(*api.Options)) *bench {
 		Routes:       []*config.Route{{Name: "stripe-orders", From: "stripe", To: "orders"}, {Name: "stripe-mail", From: "stripe", Types: []string{"invoice.*"}, To: "mail"}},
 	}}
 	o := api.Options{
-		Store: b.store, Gateway: b.gateway, Listen: "127.0.0.1:8081", Version: "test", Node: "n1",
+		Store: b.store, Gateway: b.gateway, Calls: b.calls(), Listen: "127.0.0.1:8081", Version: "test", Node: "n1",
 		Log: slog.New(slog.NewTextHandler(&lockedWriter{w: b.log}, nil)), Now: b.clock,
 	}
 	for _, f := range change {

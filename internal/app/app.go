@@ -274,7 +274,7 @@ func (a *App) adminServer() *http.Server {
 	}
 	return &http.Server{
 		Handler: api.New(api.Options{
-			Store: a.store, Gateway: (*gateway)(a), Listen: a.AdminAddr(), Version: a.Version, Node: a.node,
+			Store: a.store, Gateway: (*gateway)(a), Calls: a.calls, Listen: a.AdminAddr(), Version: a.Version, Node: a.node,
 			Metrics: a.metrics.Handler(), Changed: changed, Stopping: a.stopping,
 			Log: a.Log, Now: a.Now, Random: a.Random,
 		}),

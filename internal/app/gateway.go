@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
@@ -70,4 +71,23 @@ func (g *gateway) Preview(ctx context.Context, route string, ev *seawall.Event, 
 	}
 	_, record, err := l.shape.Shape(ctx, d, ev, g.Now())
 	return record, err
+}
+
+// Systems tells how each system stands.
+func (g *gateway) Systems() []api.SystemStanding {
+	var out []api.SystemStanding
+	for _, st := range g.systems.Status() {
+		st.State.System = st.Name
+		out = append(out, api.SystemStanding{SystemState: st.State, Off: st.Off, Waiting: st.Waiting, Flight: st.Flight, Pace: st.Pace})
+	}
+	return out
+}
+
+// ResetSystem lets a system be asked again.
+func (g *gateway) ResetSystem(ctx context.Context, name string) error {
+	y := g.systems.Of(name)
+	if y == nil {
+		return seawall.Errorf(seawall.ErrNotFound, "no system is named %q", name)
+	}
+	return y.Reset(ctx)
 }

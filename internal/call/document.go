@@ -25,11 +25,11 @@ type Document struct {
 	Due      time.Time `json:"due,omitzero" doc:"Of a pending one: not before."`
 	Created  time.Time `json:"created"`
 	Finished time.Time `json:"finished,omitzero"`
-	Response *Response `json:"response,omitempty" doc:"The system's; missing while there is none."`
+	Response *Reply `json:"response,omitempty" doc:"The system's; missing while there is none."`
 }
 
-// Response is what a system answered to a call.
-type Response struct {
+// Reply is what a system answered to a call.
+type Reply struct {
 	Status     int             `json:"status"`
 	Headers    http.Header     `json:"headers"`
 	Body       json.RawMessage `json:"body,omitempty" doc:"Where it is JSON."`
@@ -50,7 +50,7 @@ func (c *Call) Document() *Document {
 		out.Due = moment(d.Due)
 	}
 	if a := c.Answer; a != nil {
-		out.Response = &Response{Status: a.Status, Headers: a.Headers, At: moment(a.At), Fallback: a.Fallback}
+		out.Response = &Reply{Status: a.Status, Headers: a.Headers, At: moment(a.At), Fallback: a.Fallback}
 		if out.Response.Headers == nil {
 			out.Response.Headers = http.Header{}
 		}

@@ -69,9 +69,9 @@ func badKey(format string, args ...any) error {
 		WithHint(`one for each thing that is to happen once, the same when it is tried again; for example "order-1001-charge"`)
 }
 
-// sourceID is what a call's duplicates are recognised by. No system is named with
+// SourceID is what a call's duplicates are recognised by. No system is named with
 // a slash, and the principal is written so that it has none.
-func sourceID(system, principal, key string) string {
+func SourceID(system, principal, key string) string {
 	return system + "/" + url.PathEscape(principal) + "/" + key
 }
 

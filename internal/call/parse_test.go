@@ -97,7 +97,7 @@ func FuzzParseKey(f *testing.F) {
 		if key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("%q gives %q", in, key)
 		}
-		if system, by, k := splitID(sourceID("s", "a/b%c", key)); system != "s" || by != "a/b%c" || k != key {
+		if system, by, k := splitID(SourceID("s", "a/b%c", key)); system != "s" || by != "a/b%c" || k != key {
 			t.Errorf("%q comes back as %q, %q, %q", key, system, by, k)
 		}
 	})

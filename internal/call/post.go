@@ -96,7 +96,7 @@ func (c *Calls) acceptance(cur *Current, system *config.System, p *Post, now tim
 		key, *assigned = id.Call(), true
 	}
 	ev := &seawall.Event{
-		ID: id, Source: seawall.SourceCalls, SourceID: sourceID(system.Name, p.By, key),
+		ID: id, Source: seawall.SourceCalls, SourceID: SourceID(system.Name, p.By, key),
 		Type: p.kind(), ReceivedAt: now, Method: p.Method, URL: p.Path, Headers: p.Headers, Body: p.Body,
 		Remote: p.Remote, Proof: p.Proof, Revision: cur.Revision, Routing: seawall.Routed,
 	}

@@ -32,30 +32,29 @@ func WriteDelivery(w io.Writer, d *api.Traced, o Options) error {
 	case !d.Due.IsZero():
 		t.fact("due", terminal.When(d.Due, t.Now))
 	}
-	if len(d.Tries) > 0 {
-		t.heading("Attempts")
-	}
-	for i := range d.Tries {
-		a := &d.Tries[i]
-		t.line("  %d  %s  %s after %s", a.N, terminal.When(a.At, t.Now), t.Style.State(a.Outcome),
-			terminal.Length(time.Duration(a.TookMS*float64(time.Millisecond))))
-		text := a.Error
-		if next := a.Decided(); next != "" {
-			text = strings.TrimPrefix(text+"; "+next, "; ")
-		}
-		if text != "" {
-			t.line("%s%s", underN, terminal.Clean(text))
-		}
-		made := fmt.Sprintf("by revision %d", a.Revision)
-		if a.Request.Method != "" {
-			made = a.Request.Method + " " + a.Request.URL + ", " + made
-		}
-		t.line("%s%s", underN, terminal.Clean(made))
-		t.exchange(a, underN)
-	}
+	t.tries(d.Tries)
 	t.Deliveries = []api.Traced{*d}
 	t.next()
 	return t.out.Flush()
+}
+
+// try writes one attempt.
+func (t *teller) try(a *api.Attempt) {
+	t.line("  %d  %s  %s after %s", a.N, terminal.When(a.At, t.Now), t.Style.State(a.Outcome),
+		terminal.Length(time.Duration(a.TookMS*float64(time.Millisecond))))
+	text := a.Error
+	if next := a.Decided(); next != "" {
+		text = strings.TrimPrefix(text+"; "+next, "; ")
+	}
+	if text != "" {
+		t.line("%s%s", underN, terminal.Clean(text))
+	}
+	made := fmt.Sprintf("by revision %d", a.Revision)
+	if a.Request.Method != "" {
+		made = a.Request.Method + " " + a.Request.URL + ", " + made
+	}
+	t.line("%s%s", underN, terminal.Clean(made))
+	t.exchange(a, underN)
 }
 
 // WriteArrival writes one arrival with all that is kept of it.
