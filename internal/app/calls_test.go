@@ -3,11 +3,14 @@ package app
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
+	"github.com/seawall-dev/seawall/test/pgcluster"
 )
 
 // withPayments adds a system to a configuration, and the listener for calls.
@@ -152,5 +156,171 @@ func TestReadPassesThrough(t *testing.T) {
 	}
 	if l, err := r.store.ListEvents(t.Context(), store.EventFilter{}, store.Page{}); err != nil || len(l.Items) != 0 {
 		t.Errorf("%d events, %v", len(l.Items), err)
+	}
+}
+
+// teller is a system that charges, and counts.
+type teller struct {
+	*httptest.Server
+	charges atomic.Int32
+	keys    sync.Map // idempotency keys seen
+	status  func(n int32) int
+	gate    chan struct{} // not nil: an answer waits for it
+}
+
+func newTeller(t *testing.T) *teller {
+	b := &teller{}
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		n := b.charges.Add(1)
+		b.keys.Store(r.Header.Get("Idempotency-Key"), true)
+		if r.Header.Get("Authorization") != "Bearer their-secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if b.gate != nil {
+			<-b.gate
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header()["X-Two"] = []string{"a", "b"}
+		status := 201
+		if b.status != nil {
+			status = b.status(n)
+		}
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "{\"charge\": %d,\n \"of\": %q}", n, body)
+	}))
+	t.Cleanup(b.Close)
+	return b
+}
+
+// A call is made once, and whoever asks again under its key gets the same bytes.
+func TestG6_CallIsMadeOnceAndAnsweredAgain(t *testing.T) {
+	b := newTeller(t)
+	r := run(t, withPayments(configuration(t, t.TempDir(), "http://127.0.0.1:1/"), b.URL+"/base"))
+	secret := r.token("shop", "calls:payments")
+	first := r.want(r.ask("POST", toPayments, secret, charge, "Idempotency-Key", "k1", "Prefer", "wait=20"), 200)
+	var doc struct {
+		State    string
+		Response struct {
+			Status  int
+			Headers http.Header
+			Body    struct{ Charge int }
+		}
+	}
+	if err := json.Unmarshal([]byte(first.body), &doc); err != nil || doc.State != "delivered" || doc.Response.Status != 201 || doc.Response.Body.Charge != 1 {
+		t.Fatalf("%s (%v)", first.body, err)
+	}
+	if len(doc.Response.Headers["X-Two"]) != 2 {
+		t.Errorf("headers %v", doc.Response.Headers)
+	}
+	again := r.want(r.ask("POST", toPayments, secret, charge, "Idempotency-Key", "k1"), 200)
+	if again.body != first.body || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("again: %v\n%s\n%s", again.Header, first.body, again.body)
+	}
+
+	// Through the proxy the same is the system's own answer.
+	proxied := r.want(r.ask("POST", "/proxy/payments/v1/charges", secret, `{"amount":7}`, "Idempotency-Key", "k2"), 201)
+	if proxied.body != "{\"charge\": 2,\n \"of\": \"{\\\"amount\\\":7}\"}" || len(proxied.Header["X-Two"]) != 2 ||
+		proxied.Header.Get("Content-Type") != "application/json; charset=utf-8" || !strings.HasPrefix(proxied.Header.Get("Seawall-Call"), "call_") {
+		t.Errorf("%v %s", proxied.Header, proxied.body)
+	}
+	again = r.want(r.ask("POST", "/proxy/payments/v1/charges", secret, `{"amount":7}`, "Idempotency-Key", "k2"), 201)
+	if again.body != proxied.body || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%v %s", again.Header, again.body)
+	}
+	if n := b.charges.Load(); n != 2 {
+		t.Errorf("%d charges, want 2", n)
+	}
+	api, err := r.store.ListDeliveries(t.Context(), store.DeliveryFilter{Source: "calls"}, store.Page{})
+	if err != nil || len(api.Items) != 2 {
+		t.Errorf("%d calls, %v", len(api.Items), err)
+	}
+}
+
+// What the system refuses is an answer too, and is not tried again on the quiet.
+func TestRefusalOfACallIsItsAnswer(t *testing.T) {
+	b := newTeller(t)
+	b.status = func(int32) int { return http.StatusPaymentRequired }
+	r := run(t, withPayments(configuration(t, t.TempDir(), "http://127.0.0.1:1/"), b.URL))
+	secret := r.token("shop", "calls:payments")
+	r.want(r.ask("POST", "/proxy/payments/v1/charges", secret, "{}", "Idempotency-Key", "k"), 402)
+	r.want(r.ask("POST", "/proxy/payments/v1/charges", secret, "{}", "Idempotency-Key", "k"), 402)
+	if n := b.charges.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// When the wait runs out, the answer asks to come again, and who does joins the
+// same call.
+func TestG6_RetryJoinsTheCallThatIsOnItsWay(t *testing.T) {
+	b := newTeller(t)
+	b.gate = make(chan struct{})
+	r := run(t, withPayments(configuration(t, t.TempDir(), "http://127.0.0.1:1/"), b.URL))
+	secret := r.token("shop", "calls:payments")
+	late := r.want(r.ask("POST", "/proxy/payments/v1/charges", secret, "{}", "Idempotency-Key", "k", "Seawall-Wait", "0"), 503)
+	if late.Header.Get("Retry-After") == "" || late.Header.Get("Stripe-Should-Retry") != "true" {
+		t.Errorf("%v", late.Header)
+	}
+	done := make(chan reply, 2)
+	for range cap(done) {
+		go func() {
+			done <- r.ask("POST", "/proxy/payments/v1/charges", secret, "{}", "Idempotency-Key", "k", "Seawall-Wait", "20")
+		}()
+	}
+	close(b.gate)
+	for range cap(done) {
+		if got := <-done; got.StatusCode != 201 || got.Header.Get("Seawall-Call") != late.Header.Get("Seawall-Call") {
+			t.Errorf("%d %v", got.StatusCode, got.Header)
+		}
+	}
+	if n := b.charges.Load(); n != 1 {
+		t.Errorf("%d charges", n)
+	}
+}
+
+// A call that one node takes over and another makes is answered by both.
+func TestG6_CallOverTwoNodes(t *testing.T) {
+	db := pgcluster.Shared(t)
+	b := newTeller(t)
+	node := func() *running {
+		return run(t, withPayments(onPostgres(t, db, "http://127.0.0.1:1/", "first"), b.URL), func(o *Options) {
+			o.Parse = func(text []byte) (*config.Config, error) {
+				return withPayments(onPostgres(t, db, "http://127.0.0.1:1/", string(text)), b.URL), nil
+			}
+		})
+	}
+	one, two := node(), node()
+	eventually(t, "they share the lanes", func() bool { return one.lanes.Lanes() > 0 && two.lanes.Lanes() > 0 })
+	secret := one.token("shop", "calls:payments")
+	const calls = 20
+	made := map[string]int{}
+	for n := range calls {
+		at, other := one, two
+		if n%2 == 1 {
+			at, other = two, one
+		}
+		key := fmt.Sprint("k", n)
+		first := at.want(at.ask("POST", toPayments, secret, charge, "Idempotency-Key", key, "Prefer", "wait=20"), 200)
+		again := other.want(other.ask("POST", toPayments, secret, charge, "Idempotency-Key", key), 200)
+		if first.body != again.body {
+			t.Errorf("%s\n%s", first.body, again.body)
+		}
+		id, err := seawall.ParseCallID(first.Header.Get("Seawall-Call"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries, err := one.store.Attempts(t.Context(), id.Delivery(1))
+		if err != nil || len(tries) != 1 {
+			t.Fatalf("%d attempts, %v", len(tries), err)
+		}
+		if tries[0].Node == at.node {
+			made["where it was posted"]++
+		} else {
+			made["elsewhere"]++
+		}
+	}
+	if made["elsewhere"] == 0 || b.charges.Load() != calls {
+		t.Errorf("made %v, %d charges", made, b.charges.Load())
 	}
 }

@@ -13,9 +13,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/inner"
 	"github.com/seawall-dev/seawall/internal/receive"
 	"github.com/seawall-dev/seawall/internal/send"
-	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/system"
-	"github.com/seawall-dev/seawall/seawall"
 )
 
 // alone is a listener that stands in for one system.
@@ -27,7 +25,7 @@ type alone struct {
 // startCalls makes the rooms that the product talks to.
 func (a *App) startCalls() {
 	a.calls = call.New(call.Options{
-		Current: func() *call.Current { return a.path.now().calls }, Store: a.answering(), Reserve: a.path.reserve(a.lanes),
+		Current: func() *call.Current { return a.path.now().calls }, Store: a.store, Reserve: a.path.reserve(a.lanes),
 		Wake: (*gateway)(a).Wake, Log: a.Log, Now: a.Now, Random: a.Random, Shared: a.shared,
 		Stopping: a.stopping,
 	})
@@ -144,21 +142,6 @@ type leaving struct {
 func (l leaving) Close() error {
 	l.pass.Leave()
 	return l.ReadCloser.Close()
-}
-
-// answering is the store with the answers to calls.
-func (a *App) answering() call.Store {
-	if s, ok := any(a.store).(call.Store); ok {
-		return s
-	}
-	return silent{a.store}
-}
-
-// silent is a store that keeps no answers.
-type silent struct{ store.Store }
-
-func (silent) Answers(context.Context, []seawall.DeliveryID) (map[seawall.DeliveryID]*seawall.Answer, error) {
-	return nil, nil
 }
 
 // shutdown lets the product's requests end. Who waits for the end of a call is
