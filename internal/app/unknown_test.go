@@ -17,6 +17,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
+	"github.com/seawall-dev/seawall/test/pgcluster"
 )
 
 // bank is a system that charges: it counts the effects for each order. The first
@@ -174,7 +175,23 @@ func TestG6_WithoutKeyAndCheckAllAreHeld(t *testing.T) {
 	b.each(t, many, 1)
 }
 
-func TestG6_WithACheckNothingHappensTwice(t *testing.T) {
+// onBoth tells a story on either store.
+func onBoth(t *testing.T, story func(t *testing.T, on func(*config.Config) *config.Config)) {
+	t.Run("sqlite", func(t *testing.T) {
+		story(t, func(c *config.Config) *config.Config { return c })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		db := pgcluster.Shared(t)
+		story(t, func(c *config.Config) *config.Config {
+			c.Node.Store = config.Store(db)
+			return c
+		})
+	})
+}
+
+func TestG6_WithACheckNothingHappensTwice(t *testing.T) { onBoth(t, withACheck) }
+
+func withACheck(t *testing.T, on func(*config.Config) *config.Config) {
 	b := newBank(t, false)
 	compile := func(s string) *expr.Code {
 		c, err := expr.Compile(s, expr.CallVar)
@@ -187,13 +204,13 @@ func TestG6_WithACheckNothingHappensTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := run(t, calling(t, b, func(y *config.System) {
+	r := run(t, on(calling(t, b, func(y *config.System) {
 		y.Calls = []config.CallRule{{
 			Method: "POST", Path: []string{"charges"}, OnUnknown: []config.OnUnknown{config.UnknownCheck, config.UnknownHold},
 			Check: &config.Check{URL: at, After: 10 * time.Millisecond, Tries: 3,
 				Found: compile(`first(.data[] | select(.order == $call.body.order))`), Absent: compile(`.data == []`)},
 		}}
-	}))
+	})))
 	var ids []seawall.DeliveryID
 	for i := range many {
 		ids = append(ids, r.charge(fmt.Sprint("o", i)))
@@ -246,43 +263,50 @@ func TestG6_UnderAKeyItIsTriedAgain(t *testing.T) {
 
 // What an owner that went away was sending goes on by the same list.
 func TestG6_DoubtGoesByTheList(t *testing.T) {
-	for _, keys := range []bool{false, true} {
-		b := newBank(t, keys)
-		b.silent = func(string, int) bool { return false }
-		c := calling(t, b, nil)
-		r := run(t, c)
-		if err := r.store.SetGate(t.Context(), gateState(seawall.CallsTo("bank")), action("pause")); err != nil {
-			t.Fatal(err)
-		}
-		(*gateway)(r.App).Wake(seawall.CallsTo("bank"))
-		id := r.charge("o")
-		r.stop()
-		orphan(t, c, id)
+	onBoth(t, func(t *testing.T, on func(*config.Config) *config.Config) {
+		t.Run("without a key", func(t *testing.T) { doubt(t, on, false) })
+	})
+	onBoth(t, func(t *testing.T, on func(*config.Config) *config.Config) {
+		t.Run("with a key", func(t *testing.T) { doubt(t, on, true) })
+	})
+}
 
-		r = run(t, c)
-		g := gateState(seawall.CallsTo("bank"))
-		g.Gate = seawall.Open
-		if err := r.store.SetGate(t.Context(), g, action("resume")); err != nil {
-			t.Fatal(err)
-		}
-		(*gateway)(r.App).Wake(g.Destination)
-		want, attempts, asked := seawall.Held, 1, 0
-		if keys {
-			want, attempts, asked = seawall.Delivered, 2, 1
-		}
-		if d := r.until(id, want); d.Attempts != attempts {
-			t.Errorf("keys %v: %+v", keys, d)
-		}
-		as, err := r.store.Attempts(t.Context(), id)
-		if err != nil || as[0].Step != seawall.Doubt || as[0].Outcome != seawall.Unknown {
-			t.Errorf("attempts %+v, %v", as, err)
-		}
-		b.mu.Lock()
-		if b.asked["o"] != asked {
-			t.Errorf("keys %v: asked %d times", keys, b.asked["o"])
-		}
-		b.mu.Unlock()
+func doubt(t *testing.T, on func(*config.Config) *config.Config, keys bool) {
+	b := newBank(t, keys)
+	b.silent = func(string, int) bool { return false }
+	c := on(calling(t, b, nil))
+	r := run(t, c)
+	if err := r.store.SetGate(t.Context(), gateState(seawall.CallsTo("bank")), action("pause")); err != nil {
+		t.Fatal(err)
 	}
+	(*gateway)(r.App).Wake(seawall.CallsTo("bank"))
+	id := r.charge("o")
+	r.stop()
+	orphan(t, c, id)
+
+	r = run(t, c)
+	g := gateState(seawall.CallsTo("bank"))
+	g.Gate = seawall.Open
+	if err := r.store.SetGate(t.Context(), g, action("resume")); err != nil {
+		t.Fatal(err)
+	}
+	(*gateway)(r.App).Wake(g.Destination)
+	want, attempts, asked := seawall.Held, 1, 0
+	if keys {
+		want, attempts, asked = seawall.Delivered, 2, 1
+	}
+	if d := r.until(id, want); d.Attempts != attempts {
+		t.Errorf("keys %v: %+v", keys, d)
+	}
+	as, err := r.store.Attempts(t.Context(), id)
+	if err != nil || as[0].Step != seawall.Doubt || as[0].Outcome != seawall.Unknown {
+		t.Errorf("attempts %+v, %v", as, err)
+	}
+	b.mu.Lock()
+	if b.asked["o"] != asked {
+		t.Errorf("keys %v: asked %d times", keys, b.asked["o"])
+	}
+	b.mu.Unlock()
 }
 
 // orphan leaves a delivery as a node does that dies between intent and outcome.
