@@ -166,7 +166,10 @@ func TestSecretsAreHidden(t *testing.T) {
 	}
 	all := log.String() + string(js)
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		all += fmt.Sprintf(format, c) + fmt.Sprintf(format, c.Sources[1].Settings.Secrets) + fmt.Sprintf(format, c.Destinations[1].Sign)
+		all += fmt.Sprintf(format, c) + fmt.Sprintf(format, c.Sources[1].Settings.Secrets) + fmt.Sprintf(format, c.Destinations[1].Sign) + fmt.Sprintf(format, c.Seal)
+		for _, s := range c.Systems {
+			all += fmt.Sprintf(format, s.Auth) + fmt.Sprintf(format, *s)
+		}
 	}
 	for name, secret := range fullVars {
 		if strings.Contains(all, secret) {
