@@ -38,6 +38,9 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{"UPDATE event SET request = x'ff'", "the request of event 1 cannot be read"},
 		{"UPDATE finished SET last = x'ff'", "the last attempt of delivery 32770 cannot be read"},
 		{"INSERT INTO attempt VALUES (32769, 1, x'ff')", "an attempt of delivery 32769 cannot be read"},
+		{"UPDATE unfinished SET origin = 99", "delivery 32769 was first in a queue that is not there"},
+		{"INSERT INTO answer VALUES (5, 1, 200, 0, NULL, NULL)", "an answer belongs to delivery 5, which is not there"},
+		{"INSERT INTO answer VALUES (32769, 1, 200, 0, x'ff', NULL)", "the headers of the answer to delivery 32769 cannot be read"},
 		{"PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'event_entity'; PRAGMA writable_schema = OFF", "never used"},
 	} {
 		t.Run(c.harm, func(t *testing.T) {
