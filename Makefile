@@ -34,7 +34,7 @@ demo: build ## the same, and then a tour of what a gateway is for
 	bin/seawall demo --tour
 
 .PHONY: test
-test: tools lint unit fuzz sdk crash rows ## everything CI runs
+test: tools lint unit fuzz sdk stripe crash rows ## everything CI runs
 
 .PHONY: tools
 tools: ## install what the tests need (as root), or say what is missing
@@ -74,6 +74,13 @@ fuzz: ## each fuzz target for FUZZTIME (3s)
 sdk: build ## official SDKs as clients of a running gateway
 	cd test/sdk && npm ci --silent && SEAWALL_BIN=$(CURDIR)/bin/seawall npm test --silent
 
+# Stripe's SDK in Go and Stripe's own mock, a module of their own: the gateway is
+# between them, and is killed, cut off and answered badly meanwhile.
+CALLFAULTS ?= 30
+.PHONY: stripe
+stripe: ## calls happen once: Stripe's SDK and mock, with CALLFAULTS (30) faults in each test
+	cd test/stripe && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m ./... -args -calls.faults=$(CALLFAULTS)
+
 # The crash test kills the gateway with SIGKILL under load, again and again, and
 # then holds the log of the senders beside that of the destination.
 .PHONY: crash
@@ -90,6 +97,7 @@ rows: ## a fraction of each row of the fault matrix
 .PHONY: faults
 faults: ## all of it, at full length: about two hours
 	$(GO) test -count=1 -v -timeout 90m ./test/crash -args -crash.kills=300
+	$(MAKE) stripe CALLFAULTS=300
 	$(GO) test -count=1 -v -timeout 3h ./test/faults -args -faults.full
 	$(GO) test -count=1 -v -timeout 3h -parallel 1 ./test/nodes -args -faults.full
 

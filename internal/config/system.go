@@ -135,6 +135,7 @@ const (
 type Check struct {
 	Method string         // GET, HEAD or POST; default GET
 	URL    *expr.Template // the whole of it: its path on the system's base
+	Body   *expr.Code     // of the request, as JSON; nil: none
 	Found  *expr.Code     // true of the answer: it did
 	Absent *expr.Code     // true of the answer: it certainly did not; nil: nothing proves that
 	After  time.Duration  // wait before the first; default 5 s

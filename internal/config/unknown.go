@@ -65,6 +65,7 @@ func (v value) check(a asker) *Check {
 	c := &Check{
 		Method: o.get("method").oneOf(http.MethodGet, http.MethodGet, http.MethodHead, http.MethodPost),
 		URL:    path.below(a.base, a.scope...),
+		Body:   o.get("body").code(a.scope...),
 		Found:  found.code(answer...),
 		Absent: o.get("absent").code(answer...),
 		After:  o.get("after").duration(5*time.Second, 0, day),
@@ -74,6 +75,9 @@ func (v value) check(a asker) *Check {
 		if code := map[string]*expr.Code{"found": c.Found, "absent": c.Absent}[key]; code != nil && code.Assigns() {
 			o.get(key).fail("to compare write ==", "= assigns: this condition would always hold")
 		}
+	}
+	if c.Body != nil && c.Method != http.MethodPost {
+		o.get("body").fail("add method: POST", "only a check by POST sends a body")
 	}
 	if !v.given() {
 		return nil

@@ -196,10 +196,15 @@ func (h *Handler) own(r *http.Request) (*call.Call, *seawall.Token, error) {
 }
 
 // worded gives the errors of a post the statuses that the draft on idempotency
-// keys has for them.
+// keys has for them, and what a program wants to tell apart a type of its own.
 func worded(err error) error {
-	if errors.Is(err, call.ErrKeyMissing) {
+	switch {
+	case errors.Is(err, call.ErrKeyMissing):
 		return badRequest(err)
+	case errors.Is(err, call.ErrOther):
+		p := problem.New(http.StatusUnprocessableEntity, err.Error())
+		p.Type, p.Hint = "urn:seawall:problem:key-reused", seawall.Hint(err)
+		return p
 	}
 	return err
 }

@@ -76,8 +76,17 @@ func (s *Shaper) Check(ctx context.Context, c *config.Check, y *config.System, d
 	if at.credentials != "" {
 		out["Authorization"] = []string{at.credentials}
 	}
-	record := &seawall.Request{Method: method, URL: at.shown, Headers: s.shown(out)}
-	return &send.Request{Method: method, URL: at.url, Header: out}, record, in, nil
+	var body []byte
+	if c.Body != nil {
+		if body, err = c.Body.JSON(ctx, in); err != nil {
+			return nil, nil, nil, fmt.Errorf("check: body: %w", err)
+		}
+		out["Content-Type"] = []string{"application/json"}
+	}
+	record := &seawall.Request{
+		Method: method, URL: at.shown, Headers: s.shown(out), Body: body[:min(len(body), keepBody)], BodySize: int64(len(body)),
+	}
+	return &send.Request{Method: method, URL: at.url, Header: out, Body: body}, record, in, nil
 }
 
 // shown are headers without secrets.

@@ -114,3 +114,23 @@ func TestCheckAsksAboutTheCall(t *testing.T) {
 		t.Errorf("found: %v, %v", yes, err)
 	}
 }
+
+// Where a system is asked by POST, what is looked for is in the body.
+func TestCheckSendsABody(t *testing.T) {
+	y, d, ev := charge()
+	at, err := expr.CompileTemplate("https://api.example.com/search")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := expr.Compile("{order: $call.body.order}", expr.CallVar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, record, _, err := New(&config.Config{}, "").Check(t.Context(), &config.Check{Method: "POST", URL: at, Body: body}, y, d, ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"order":"A 1"}`; string(out.Body) != want || string(record.Body) != want || out.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("sent %s as %v, kept %s", out.Body, out.Header, record.Body)
+	}
+}
