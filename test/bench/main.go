@@ -9,6 +9,7 @@
 //	go run ./test/bench -scenario nodes     a part: throughput, backlog, start, nodes, claims
 //	go run ./test/bench -only postgres      one contender, for profiling
 //	go run ./test/bench -isolation          what bad destinations do to the others
+//	go run ./test/bench -builds OLD         processor time beside another build, in the same seconds
 //	go run ./test/bench -soak 10m           what grows on PostgreSQL under a steady load
 package main
 
@@ -47,6 +48,7 @@ type options struct {
 	keep    bool
 	disk    string // that the stores are on
 	soak    time.Duration
+	builds  []string // binaries
 	isolate bool
 }
 
@@ -67,6 +69,8 @@ func main() {
 	switch {
 	case o.soak > 0:
 		r, err = soak(ctx, o)
+	case len(o.builds) > 0:
+		r, err = compareBuilds(ctx, o)
 	case o.isolate:
 		r, err = isolate(ctx, o)
 	default:
@@ -80,7 +84,7 @@ func main() {
 
 func parse() options {
 	var o options
-	var only, scenario string
+	var only, scenario, others string
 	var claims bool
 	flag.IntVar(&o.runs, "runs", 5, "runs of each, taken in turn (1 to 50)")
 	flag.IntVar(&o.conns, "conns", 64, "connections of the load generator")
@@ -95,6 +99,7 @@ func parse() options {
 	flag.StringVar(&o.binary, "binary", "", "the gateway to measure (default: built from this tree)")
 	flag.StringVar(&only, "only", "", "only these contenders, with commas: "+strings.Join(names(), ", "))
 	flag.StringVar(&scenario, "scenario", "", "only these parts, with commas: "+strings.Join(parts, ", "))
+	flag.StringVar(&others, "builds", "", "instead, compare the processor time of an event with these builds of the gateway, with commas, all at the same time")
 	flag.BoolVar(&o.keep, "keep", false, "after an error, keep the stores and what the servers printed, and say where")
 	flag.DurationVar(&o.soak, "soak", 0, "load PostgreSQL steadily for that long instead, and watch what grows")
 	flag.BoolVar(&o.isolate, "isolation", false, "measure what bad destinations do to the others instead, on SQLite or -only postgres")
@@ -105,6 +110,9 @@ func parse() options {
 	}
 	if only != "" {
 		o.only = strings.Split(only, ",")
+	}
+	if others != "" {
+		o.builds = strings.Split(others, ",")
 	}
 	if claims {
 		scenario = "claims"
