@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -101,7 +102,7 @@ func (c *Calls) acceptance(cur *Current, system *config.System, p *Post, now tim
 		Remote: p.Remote, Proof: p.Proof, Revision: cur.Revision, Routing: seawall.Routed,
 	}
 	ds := []seawall.Delivery{{
-		ID: id.Delivery(1), Route: seawall.SourceCalls, Destination: seawall.CallsTo(system.Name), System: system.Name,
+		ID: id.Delivery(1), Route: seawall.SourceCalls, Destination: seawall.CallsTo(system.Name), System: system.Name, Shard: plan.Shard(ev, system.Shards),
 		Source: ev.Source, Type: ev.Type,
 		State: seawall.Pending, Due: now, Since: now, Created: now, Revision: cur.Revision,
 	}}
