@@ -29,6 +29,7 @@ func (s *Store) time() time.Time { return s.own().Add(s.Ahead()) }
 // compareClock notes how far the clocks are apart, and logs it when that begins or
 // ends. theirs was read between asked and answered, which are of our own clock.
 func (s *Store) compareClock(theirs, asked, answered time.Time) {
+	s.days.oldest.Store(dayAt(theirs) - daysBehind)
 	was, least, most := s.Ahead(), theirs.Sub(answered), theirs.Sub(asked)
 	if was >= least-clockApart && was <= most+clockApart {
 		return

@@ -151,3 +151,38 @@ func TestClocksThatAgreeAreLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// What a node with a clock far behind accepts does not go to a day that others may
+// be giving up: they have looked through it.
+func TestG1_NothingIsWrittenToADayThatIsPast(t *testing.T) {
+	s, err := Open(t.Context(), pgcluster.Shared(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	now := time.Now()
+	for back, own := range map[int32]bool{0: true, 1: true, 5: false} {
+		day := dayAt(now) - back
+		if _, err := s.pool.Exec(t.Context(), "SELECT seawall_add_day($1)", day); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.loadDays(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		at := now.Add(-time.Duration(back) * 24 * time.Hour)
+		e := &seawall.Event{ID: seawall.NewEventID(at, rand.Reader), Source: "shop", SourceID: at.String(), ReceivedAt: at, Body: []byte("{}"), Revision: 1}
+		if _, err := s.Accept(t.Context(), []store.Acceptance{{Event: e, Expires: now.Add(time.Hour)}}); err != nil {
+			t.Fatal(err)
+		}
+		var part int32
+		if err := s.pool.QueryRow(t.Context(), "SELECT part FROM event WHERE seq = $1", e.Seq).Scan(&part); err != nil {
+			t.Fatal(err)
+		}
+		if got := part == day; got != own || !own && part != 0 {
+			t.Errorf("an event of %d days ago is in part %d; its day is %d", back, part, day)
+		}
+		if _, err := s.Event(t.Context(), e.ID); err != nil {
+			t.Errorf("an event of %d days ago: %v", back, err)
+		}
+	}
+}

@@ -43,6 +43,11 @@ func dayEnd(day int32) time.Time { return time.Unix((int64(day)+1)*daySeconds, 0
 type days struct {
 	known atomic.Pointer[map[int32]bool]
 
+	// oldest is the first day that anything is written to, by the database's clock.
+	// Whoever gives up an earlier one has looked through it, and would not see what
+	// a node with a clock far behind still commits there.
+	oldest atomic.Int32
+
 	mu     sync.Mutex
 	looked time.Time // when a missing one was looked for
 }
@@ -65,6 +70,9 @@ func (d *days) sorted() []int32 {
 // no tables. A missing day is then looked for.
 func (s *Store) part(id seawall.EventID) int32 {
 	day := dayOf(id)
+	if day < s.days.oldest.Load() {
+		return 0
+	}
 	if s.days.has(day) {
 		return day
 	}
