@@ -81,6 +81,15 @@ func (s *Step) UnmarshalText(b []byte) (err error) {
 // whether it took effect, where repeating it would not be safe (G6).
 const ReasonUnknown = "unknown"
 
+// ReasonInterrupted is why a delivery waits that was in flight when its node went
+// away, and that may be sent again. It is then sent apart from others like it, for
+// it may be what killed the node.
+const ReasonInterrupted = "the node that was sending it went away"
+
+// ReasonPoison is why a delivery is dead that was in flight each time that a node
+// went away (G7).
+const ReasonPoison = "poison"
+
 var states = []string{"pending", "held", "sending", "delivered", "dead", "superseded", "canceled"}
 
 // States lists the names of all states.

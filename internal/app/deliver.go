@@ -28,7 +28,7 @@ type try struct {
 	*way
 	live *live
 	pass lane.Pass
-	past []seawall.Attempt // of this round; read only if it is not safe to repeat
+	past []seawall.Attempt // of this round; read only if it is not safe to repeat, or in doubt
 	at   time.Time
 }
 
@@ -55,6 +55,9 @@ func (p *path) step(ctx context.Context, t *try) store.Settlement {
 	}
 	switch t.Delivery.Step {
 	case seawall.Doubt:
+		if !t.policy.Unsafe {
+			return p.interrupted(t)
+		}
 		return p.conclude(t, nil, send.Reply{At: t.at, Sent: true, Err: errDoubt})
 	case seawall.Check:
 		return p.check(ctx, t)
@@ -104,7 +107,7 @@ func (t *try) wait(due time.Time, why string) store.Settlement {
 // recall reads what was tried before, where what follows depends on it.
 func (p *path) recall(ctx context.Context, t *try) error {
 	d := &t.Delivery
-	if !t.policy.Unsafe || d.Round == 0 {
+	if !t.policy.Unsafe && d.Step != seawall.Doubt || d.Round == 0 {
 		return nil
 	}
 	all, err := p.app.store.Attempts(ctx, d.ID)

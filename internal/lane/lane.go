@@ -18,12 +18,14 @@ type lane struct {
 	idle chan struct{} // not nil: we are giving it up; closed once nothing is in flight. The runner's lock guards it.
 	duty *running      // what runs in it instead of queues; likewise
 
+	unclean bool // its owner before died, or stood still
+
 	mu    sync.Mutex
 	lease store.Lease
 }
 
 func newLane(work context.Context, s store.Lease) *lane {
-	l := &lane{lease: s}
+	l := &lane{lease: s, unclean: s.Unclean}
 	l.ctx, l.cancel = context.WithCancel(work)
 	l.timer = time.AfterFunc(time.Until(s.Until), l.cancel)
 	return l

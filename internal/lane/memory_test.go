@@ -30,6 +30,7 @@ type memory struct {
 	settles int
 	sending map[seawall.DeliveryID]store.Lane // begun, not settled
 	unknown []seawall.DeliveryID              // that a takeover found begun
+	intents map[seawall.DeliveryID]bool       // ever begun
 	begins  int
 	unbegun error         // what Begin fails with, after it has committed
 	slowly  chan struct{} // not nil: Begin waits for this
@@ -46,7 +47,7 @@ func newMemory() *memory {
 	return &memory{
 		owner: map[store.Lane]store.Lease{}, pending: map[string][]store.Claimed{},
 		gates: map[string]seawall.Gate{}, claims: map[string]int{},
-		nodes: map[string]alive{}, runners: map[string]*Runner{}, sending: map[seawall.DeliveryID]store.Lane{}, cut: map[string]bool{}, rescans: map[string]int{},
+		nodes: map[string]alive{}, runners: map[string]*Runner{}, sending: map[seawall.DeliveryID]store.Lane{}, intents: map[seawall.DeliveryID]bool{}, cut: map[string]bool{}, rescans: map[string]int{},
 	}
 }
 
@@ -69,7 +70,7 @@ func (m *memory) Acquire(ctx context.Context, node string, lanes []store.Lane, t
 		}
 		if !held || lease.Node != node {
 			m.token++
-			lease = store.Lease{Lane: l, Node: node, Token: m.token}
+			lease = store.Lease{Lane: l, Node: node, Token: m.token, Unclean: held}
 			m.takeOver(l)
 		}
 		lease.Until = time.Now().Add(ttl)
@@ -102,7 +103,7 @@ func (m *memory) Begin(_ context.Context, l store.Lease, ids []seawall.DeliveryI
 	defer m.mu.Unlock()
 	for _, id := range ids {
 		if _, already := m.sending[id]; m.owner[l.Lane].Token == l.Token && !already {
-			m.sending[id] = l.Lane
+			m.sending[id], m.intents[id] = l.Lane, true
 			begun = append(begun, id)
 		}
 	}

@@ -42,6 +42,7 @@ type queue struct {
 	unsafe  bool // what it sends is not safe to repeat
 	stray   bool // see Target; the runner's lock guards it
 	intents intents
+	window  atomic.Int32 // so many attempts more are begun though they are safe to repeat
 
 	gate        atomic.Uint32
 	concurrency atomic.Int32
@@ -54,6 +55,7 @@ type queue struct {
 	gone    map[seawall.DeliveryID]struct{} // let go while a claim was under way; nil between claims
 	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
 	shelf   []store.Claimed                 // the array that hand began in, to begin there again
+	suspect seawall.DeliveryID              // the one in flight that may be what killed a process; zero: none
 	working int                             // workers running
 	asking  int                             // of those, the ones that wait for the system
 	turns   map[string]struct{}             // entities that had their turn, while there is waiting
@@ -75,6 +77,9 @@ func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
 	}
 	q.waits, q.endWait = context.WithCancel(l.ctx)
 	q.resize(t.Concurrency)
+	if l.unclean {
+		q.window.Store(int32(q.capacity()))
+	}
 	return q
 }
 
@@ -393,8 +398,15 @@ func (q *queue) next(waited bool) (c store.Claimed, ok bool) {
 	if waited || len(q.turns) > 0 {
 		q.turn()
 	}
+	if !q.apart() {
+		q.working--
+		return c, false
+	}
 	c, q.hand[0] = q.hand[0], store.Claimed{}
 	q.hand = q.hand[1:]
+	if interrupted(&c) {
+		q.suspect = c.Delivery.ID
+	}
 	return c, true
 }
 
@@ -450,8 +462,7 @@ func (q *queue) attempt(c store.Claimed, pass Pass) {
 		q.letGo(&c)
 		return
 	}
-	// Whatever asks or decides only needs no intent.
-	if q.unsafe && c.Delivery.Step == seawall.Send && !q.mayBegin(&c) {
+	if q.intends(&c) && !q.mayBegin(&c) {
 		pass.Leave()
 		q.release(size)
 		return
@@ -491,6 +502,9 @@ func (q *queue) forget(id seawall.DeliveryID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.busy, id)
+	if q.suspect == id {
+		q.suspect = seawall.DeliveryID{}
+	}
 	if q.gone != nil {
 		q.gone[id] = struct{}{}
 	}

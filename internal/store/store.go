@@ -95,6 +95,10 @@ type Lease struct {
 	Node  string
 	Token int64
 	Until time.Time
+
+	// Unclean tells, of a lease just acquired, that the owner before never gave it
+	// back: its process died, or stood still.
+	Unclean bool
 }
 
 // Claimed is a delivery that may be tried, with its event.

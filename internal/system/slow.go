@@ -93,6 +93,9 @@ func (y *System) heed(set *settings, r *seawall.Response, now time.Time) {
 			until = now.Add(d)
 		}
 	}
+	// A 503 without a time is a failure like others: it is the breaker's. Were each
+	// taken for "too fast", a system that refuses one in fifty would crawl.
+	busy = busy && (r.Status == http.StatusTooManyRequests || !until.IsZero())
 	if !busy && until.IsZero() && y.free.Load() {
 		return
 	}

@@ -597,6 +597,20 @@ func TestBusySystemIsAskedLessOften(t *testing.T) {
 	})
 }
 
+// A 503 without a time is a failure, and no word about how fast we are.
+func TestG7_ASystemThatNowAndThenFailsIsAskedAsOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := node(t, NewMemory(time.Now), "n", config.System{}).Of("crm")
+		for i := range 2000 {
+			asks(t, y, status(map[bool]int{true: 503, false: 200}[i%50 == 0]))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if p := y.status().Pace; p != 0 {
+			t.Errorf("a system that refuses one in fifty is asked %v times a second", p)
+		}
+	})
+}
+
 func TestSystemThatIsGoneHoldsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := node(t, NewMemory(time.Now), "n", config.System{})

@@ -49,15 +49,14 @@ var record = sync.OnceValues(func() (*recorded, error) {
 	} else {
 		defer os.RemoveAll(dir)
 	}
-	if *binary == "" {
-		if *binary, err = witness.Build(dir); err != nil {
-			return nil, err
-		}
+	bin, err := build(dir)
+	if err != nil {
+		return nil, err
 	}
 	fmt.Printf("%d kills at %d events/s, -crash.seed %d\n", *kills, *rate, *seed)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(*kills)*10*time.Second+2*time.Minute)
 	defer cancel()
-	h, t, err := Record(ctx, Run{Binary: *binary, Dir: dir, Kills: *kills, Rate: *rate, Seed: *seed, SettleFor: 40 * time.Second})
+	h, t, err := Record(ctx, Run{Binary: bin, Dir: dir, Kills: *kills, Rate: *rate, Seed: *seed, SettleFor: 40 * time.Second})
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +68,14 @@ var record = sync.OnceValues(func() (*recorded, error) {
 	}
 	return &recorded{h, t, witness.Check(h)}, nil
 })
+
+// build makes the gateway in a directory, unless one was given.
+func build(dir string) (string, error) {
+	if *binary != "" {
+		return *binary, nil
+	}
+	return witness.Build(dir)
+}
 
 // promise fails for each violation of a guarantee, the first few in full.
 func promise(t *testing.T, guarantee string) *recorded {

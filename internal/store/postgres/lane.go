@@ -31,9 +31,11 @@ var (
 const (
 	// A node waits for its own settlements; of others it takes what is free.
 	qKeepLanes = "UPDATE lane SET until = " + now + ` + $2 WHERE id = ANY (ARRAY(SELECT id FROM lane
-		WHERE id = ANY($3) AND node = $4 ORDER BY id FOR UPDATE)) AND node = $4 RETURNING id, token`
-	qTakeLanes = "UPDATE lane SET node = $4, token = token + 1, until = " + now + ` + $2 WHERE id = ANY (ARRAY(SELECT id FROM lane
-		WHERE id = ANY($3) AND node <> $4 AND (node = '' OR until <= ` + now + `) ORDER BY id FOR UPDATE SKIP LOCKED)) RETURNING id, token`
+		WHERE id = ANY($3) AND node = $4 ORDER BY id FOR UPDATE)) AND node = $4 RETURNING id, token, false`
+	qTakeLanes = `WITH free AS MATERIALIZED (SELECT id, node FROM lane
+		WHERE id = ANY($3) AND node <> $4 AND (node = '' OR until <= ` + now + `) ORDER BY id FOR UPDATE SKIP LOCKED)
+		UPDATE lane l SET node = $4, token = token + 1, until = ` + now + ` + $2 FROM free WHERE l.id = free.id
+		RETURNING l.id, l.token, free.node <> ''`
 
 	// While a node of the program before lives, which would send what is in doubt,
 	// it is held as that program held it.
@@ -57,11 +59,12 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 		}
 	}
 	var tokens map[int32]int64
+	var unclean map[int32]bool
 	var asked time.Time
 	err := s.change(ctx, func(tx pgx.Tx) error {
 		asked = s.now()
 		var taken []int32
-		tokens = map[int32]int64{}
+		tokens, unclean = map[int32]int64{}, map[int32]bool{}
 		for i, sql := range []string{qKeepLanes, qTakeLanes} {
 			rows, err := tx.Query(ctx, sql, s.clock(), ttl, ids, node)
 			if err != nil {
@@ -69,8 +72,10 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 			}
 			var id int32
 			var token int64
-			_, err = pgx.ForEachRow(rows, []any{&id, &token}, func() error {
-				if tokens[id] = token; i == 1 {
+			var left bool // by an owner that never gave it back
+			_, err = pgx.ForEachRow(rows, []any{&id, &token, &left}, func() error {
+				tokens[id], unclean[id] = token, left
+				if i == 1 {
 					taken = append(taken, id)
 				}
 				return nil
@@ -91,7 +96,7 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 	var leases []store.Lease
 	for i, l := range lanes {
 		if token, ok := tokens[ids[i]]; ok {
-			leases = append(leases, store.Lease{Lane: l, Node: node, Token: token, Until: until(asked, ttl)})
+			leases = append(leases, store.Lease{Lane: l, Node: node, Token: token, Until: until(asked, ttl), Unclean: unclean[ids[i]]})
 		}
 	}
 	return leases, nil

@@ -16,6 +16,9 @@ type laneState struct {
 	until time.Time
 }
 
+// died is who holds the lanes of a process that is gone.
+const died = "?"
+
 // margin is how long before its lease runs out an owner must stop.
 const margin = 2 * time.Second
 
@@ -23,7 +26,8 @@ var (
 	qLanes   = newQuery("SELECT system, shard, node, token, until FROM lane")
 	qSetLane = newQuery(`INSERT INTO lane (system, shard, node, token, until) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET node = excluded.node, token = excluded.token, until = excluded.until`)
-	qFreeLanes = newQuery("UPDATE lane SET node = '', until = 0 WHERE node <> ''")
+	// What a process before had and never gave back is nobody's, and known for it.
+	qFreeLanes = newQuery("UPDATE lane SET node = '" + died + "', until = 0 WHERE node <> ''")
 	qToDoubt   = newQuery(`UPDATE unfinished INDEXED BY unfinished_other SET state = 0, due = min(due, ?), flags = flags & ~12 | 4,
 		reason = '` + seawall.ReasonUnknown + `' WHERE queue = ? AND state = 2 AND state <> 0`)
 )
@@ -68,6 +72,7 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 			if l.node != "" && l.node != node && l.until.After(now) {
 				continue
 			}
+			unclean := l.node != node && l.node != ""
 			if l.node != node {
 				l.node = node
 				l.token++
@@ -79,7 +84,9 @@ func (s *Store) Acquire(ctx context.Context, node string, lanes []store.Lane, tt
 			if err := t.setLane(k, l); err != nil {
 				return err
 			}
-			leases = append(leases, lease(k, l, now, ttl))
+			got := lease(k, l, now, ttl)
+			got.Unclean = unclean
+			leases = append(leases, got)
 		}
 		return nil
 	})

@@ -21,6 +21,7 @@ var laneTests = []test{
 	{"TestG4_SettleBySequence", testSettleBySeq},
 	{"TestG4_NodesHearEachOther", testSignals},
 	{"TestG6_AnIntentLeftBehindIsInDoubt", testDoubt},
+	{"TestG7_WhoeverFollowsADeadOwnerIsTold", testUnclean},
 	{"TestG6_BeginNeedsTheLease", testBegin},
 	{"TestG6_ReplayOfAnUnknownRepeatsIt", testReplayUnknown},
 }
@@ -139,6 +140,28 @@ func testRestartFences(t *testing.T, s *suite) {
 	}
 	s.settle(t, s.ended(old, d, seawall.Delivered), store.Fenced)
 	s.settle(t, s.ended(fresh[0], d, seawall.Delivered), store.Done)
+}
+
+func testUnclean(t *testing.T, s *suite) {
+	take := func(node string, unclean bool) store.Lease {
+		t.Helper()
+		l := s.acquire(t, node, orders)
+		if len(l) != 1 || l[0].Unclean != unclean {
+			t.Fatalf("%s acquired %+v, want one, unclean: %t", node, l, unclean)
+		}
+		return l[0]
+	}
+	l := take("n1", false)
+	must(t, s.Store.Release(t.Context(), []store.Lease{l}))
+	take("n2", false)
+	take("n2", false) // its own
+	s.Clock.Advance(ttl)
+	l = take("n3", true)
+	must(t, s.Store.Release(t.Context(), []store.Lease{l}))
+	take("n4", false)
+	s.Store = s.Crash(t)
+	s.Clock.Advance(ttl)
+	take("n5", true)
 }
 
 func testDoubt(t *testing.T, s *suite) {
