@@ -46,7 +46,7 @@ func (s *stage) call(order string) error {
 func (s *stage) calls(state string) (n int) {
 	cursor := ""
 	for {
-		req, err := http.NewRequest(http.MethodGet, "http://"+s.gateway.Admin+"/api/v1/deliveries?limit=100&destination=calls:payments&state="+state+cursor, nil)
+		req, err := http.NewRequest(http.MethodGet, "http://"+s.gateway.Admin+"/api/v1/calls?limit=100&system=payments&state="+state+cursor, nil)
 		if err != nil {
 			s.Fatal(err)
 		}
