@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -135,26 +136,54 @@ func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 func (s *Sender) Stream(ctx context.Context, r *Request, limits Timeouts) (*http.Response, Reply) {
 	t := &try{}
 	reply := Reply{At: s.now()}
-	if limits.Header == 0 || limits.Whole > 0 && limits.Whole < limits.Header {
-		limits.Header = limits.Whole
-	}
-	limits.Whole = 0
-	t.prepare(ctx, r)
-	resp, err := s.client(limits).RoundTrip(t.req)
+	within, cancel := context.WithCancel(ctx)
+	in := time.AfterFunc(longest(limits.Whole), cancel)
+	t.prepare(within, r)
+	resp, err := s.client(limits).RoundTrip(t.req) // the same connections as Do's
+	late := !in.Stop()
 	reply.Took = s.now().Sub(reply.At)
 	reply.Sent = t.connected.Load()
-	switch {
-	case err == nil:
+	if err == nil && !late {
 		reply.Response = &seawall.Response{Status: resp.StatusCode, Proto: resp.Proto, Headers: selected(resp.Header.Clone())}
+		resp.Body = &streamed{resp.Body, cancel}
 		return resp, reply
+	}
+	if err == nil {
+		resp.Body.Close()
+	}
+	cancel()
+	at := stageHeader
+	if !reply.Sent {
+		at = stageConnect
+	}
+	switch {
 	case ctx.Err() != nil:
 		reply.Canceled, reply.Err = true, errCutOff
-	case !reply.Sent:
-		reply.Err = errors.New(describe(err, r.URL, limits, stageConnect))
+	case late:
+		reply.Err = errors.New(describe(context.DeadlineExceeded, r.URL, limits, at))
 	default:
-		reply.Err = errors.New(describe(err, r.URL, limits, stageHeader))
+		reply.Err = errors.New(describe(err, r.URL, limits, at))
 	}
 	return nil, reply
+}
+
+// streamed is a body with which its request ends.
+type streamed struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *streamed) Close() error {
+	b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// longest is a bound, where none is a very long one.
+func longest(d time.Duration) time.Duration {
+	if d <= 0 {
+		return math.MaxInt64
+	}
+	return d
 }
 
 func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
