@@ -25,7 +25,7 @@ type Document struct {
 	Due      time.Time `json:"due,omitzero" doc:"Of a pending one: not before."`
 	Created  time.Time `json:"created"`
 	Finished time.Time `json:"finished,omitzero"`
-	Response *Reply `json:"response,omitempty" doc:"The system's; missing while there is none."`
+	Response *Reply    `json:"response,omitempty" doc:"The system's; missing while there is none."`
 }
 
 // Reply is what a system answered to a call.
