@@ -27,9 +27,8 @@ import (
 // desk is a listener whose calls a test settles.
 type desk struct {
 	*testing.T
-	url    string
-	secret map[string]string // by the token's name
-	now    func() time.Time
+	url string
+	now func() time.Time
 
 	mu    sync.Mutex
 	posts []call.Post

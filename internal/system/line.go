@@ -38,14 +38,6 @@ func (l *line) add(name string, hasty bool) *waiter {
 	return w
 }
 
-// first is whose turn it is; nil if nobody waits.
-func (l *line) first() *waiter {
-	if l.count == 0 {
-		return nil
-	}
-	return l.turns[0].waiters[0]
-}
-
 // serve takes the first one out; its flow has its next turn after all others.
 func (l *line) serve() *waiter {
 	f := l.turns[0]

@@ -23,8 +23,11 @@ func TestSumsOfKeptStates(t *testing.T) {
 					for _, p := range parts {
 						mac.Write(p)
 					}
-					if want := mac.Sum(nil); !bytes.Equal(a.Sum(key, parts...), want) || !bytes.Equal(a.Sum(key, parts...), want) {
-						t.Errorf("%s, key %d: not the sum of a fresh state", a.Name, i)
+					want := mac.Sum(nil)
+					for range 2 { // by a new state, and by the kept one
+						if !bytes.Equal(a.Sum(key, parts...), want) {
+							t.Errorf("%s, key %d: not the sum of a fresh state", a.Name, i)
+						}
 					}
 				}
 			})

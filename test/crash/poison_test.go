@@ -125,7 +125,7 @@ func waitFor(ctx context.Context, t *testing.T, g *witness.Gateway, what string,
 	t.Helper()
 	for !is() {
 		if ctx.Err() != nil {
-			t.Fatal(fmt.Sprintf("not delivered in time: %s; %s", what, g.Said()))
+			t.Fatalf("not delivered in time: %s; %s", what, g.Said())
 		}
 		witness.Pause(ctx, 20*time.Millisecond)
 	}
