@@ -65,7 +65,7 @@ func (p *path) aside(t *try) store.Settlement {
 		return s
 	}
 	switch {
-	case f.Answer != nil && t.Delivery.Round == 0: // never sent
+	case f.Answer != nil && t.Delivery.Attempts == 0: // never sent, before a replay neither
 		s.State, s.Due, s.Reason = seawall.Dead, time.Time{}, "answered by the fallback: the breaker is open"
 		s.Answer = fixed(f, t.at)
 	case f.To != "":

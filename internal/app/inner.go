@@ -124,12 +124,17 @@ func (r reader) Read(ctx context.Context, req *send.Request) (*http.Response, se
 	if err != nil {
 		return nil, send.Reply{}, err
 	}
+	passed := false
+	defer func() {
+		if !passed { // nor by a panic
+			pass.Leave()
+		}
+	}()
 	resp, reply := pass.Stream(ctx, req, r.limits)
 	if resp == nil {
-		pass.Leave()
 		return nil, reply, nil
 	}
-	resp.Body = leaving{resp.Body, pass}
+	resp.Body, passed = leaving{resp.Body, pass}, true
 	return resp, reply, nil
 }
 

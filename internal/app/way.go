@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/call"
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/send"
 	"github.com/seawall-dev/seawall/internal/settle"
@@ -24,8 +25,7 @@ type way struct {
 // way is nil if the configuration does not know where the delivery goes.
 func (l *live) way(d *seawall.Delivery, ev *seawall.Event) *way {
 	if y := l.callee(d); y != nil {
-		path, _, _ := strings.Cut(ev.URL, "?")
-		r := y.Rule(ev.Method, path)
+		r := y.Rule(ev.Method, call.PlainPath(ev.URL))
 		return &way{
 			name: y.Name, system: y, limits: send.Timeouts(r.Timeout), fallback: r.Fallback,
 			policy: settle.Policy{Retry: r.Retry, Unsafe: r.Unsafe, OnUnknown: r.OnUnknown, Check: r.Check, Valid: valid(y), Call: true},

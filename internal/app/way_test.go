@@ -49,6 +49,12 @@ func TestCallsAreDealtWithByTheirRule(t *testing.T) {
 	if !post.policy.Unsafe || !post.policy.Call || post.policy.Valid != time.Hour || len(post.policy.OnUnknown) != 2 || put.policy.Unsafe {
 		t.Errorf("%+v, %+v", post.policy, put.policy)
 	}
+	// Whoever writes a path otherwise does not get around its rule.
+	asks := &config.Check{}
+	c.Systems[0].Calls = []config.CallRule{{Method: "POST", Path: []string{"v1", "pay"}, Check: asks}}
+	if w := l.way(&seawall.Delivery{Destination: seawall.CallsTo("bank")}, &seawall.Event{Method: "POST", URL: "/v1/p%61y?a=1"}); w.policy.Check != asks {
+		t.Errorf("%+v", w)
+	}
 	if to("shop", "POST") != nil || to("none", "POST") != nil {
 		t.Error("calls to what is no declared system")
 	}

@@ -91,7 +91,7 @@ func (c *Calls) acceptance(cur *Current, system *config.System, p *Post, now tim
 	id := seawall.NewEventID(now, c.Random)
 	key := p.Key
 	if key == "" {
-		if !Safe(p.Method) && !system.Rule(p.Method, plain(p.Path)).AssignKey {
+		if !Safe(p.Method) && !system.Rule(p.Method, PlainPath(p.Path)).AssignKey {
 			return a, ErrKeyMissing
 		}
 		key, *assigned = id.Call(), true

@@ -141,6 +141,7 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 		"other host":                    func(p *Post) { p.Path = "//evil.example/x" },
 		"absolute":                      func(p *Post) { p.Path = "http://evil.example/" },
 		"up":                            func(p *Post) { p.Path = "/v1/../admin" },
+		"up, with a parameter":          func(p *Post) { p.Path = "/v1/..;a/admin" },
 		"escaped up":                    func(p *Post) { p.Path = "/v1/%2e%2E/admin" },
 		"escaped slash up":              func(p *Post) { p.Path = "/v1/..%2fadmin" },
 		"escaped backslash up":          func(p *Post) { p.Path = "/v1/..%5cadmin" },

@@ -94,7 +94,8 @@ func CheckPath(p string) error {
 		return bad("an escape in it cannot be read")
 	}
 	for segment := range strings.SplitSeq(strings.ReplaceAll(plain, "\\", "/"), "/") {
-		if segment == "." || segment == ".." {
+		// Some servers leave out what follows a semicolon before they climb.
+		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
 			return bad("must not hold . or .. as a part")
 		}
 	}
@@ -183,8 +184,9 @@ func (r *Request) hash() [16]byte {
 	return [16]byte(h.Sum(nil)[:16])
 }
 
-// plain is the path of a target, without escapes.
-func plain(target string) string {
+// PlainPath is the path of a target, without its escapes: what the rules of a
+// system's calls go by, however a path is written.
+func PlainPath(target string) string {
 	path, _, _ := strings.Cut(target, "?")
 	if p, err := url.PathUnescape(path); err == nil {
 		return p

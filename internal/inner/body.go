@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/problem"
@@ -15,7 +16,7 @@ import (
 const bodyShare = 8
 
 // body reads a request's body of at most limit bytes. release must be called in
-// any case, once it is not held any more.
+// any case, once it is not held any more; more than once does no harm.
 func (h *Handler) body(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, release func(), err error) {
 	size := r.ContentLength
 	switch {
@@ -28,7 +29,8 @@ func (h *Handler) body(w http.ResponseWriter, r *http.Request, limit int64) (b [
 	case size < 0:
 		size = limit
 	}
-	release = func() { h.bytes.Add(-size) }
+	var once sync.Once
+	release = func() { once.Do(func() { h.bytes.Add(-size) }) }
 	if h.bytes.Add(size) > h.Current().Config.Limits.Memory/bodyShare {
 		return nil, release, problem.New(http.StatusServiceUnavailable, "too much is being received at once")
 	}

@@ -29,7 +29,8 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	p, err := h.posted(w, r, system, t)
+	p, release, err := h.posted(w, r, system, t)
+	defer release()
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -41,6 +42,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	}
 	c := done.Call
 	p = nil // its body need not be held while we wait
+	release()
 	if done.Again {
 		if !c.Settled() || c.Answer == nil && c.Delivery.State == seawall.Held {
 			h.inFlight(w, c)
@@ -54,32 +56,32 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	h.result(w, c)
 }
 
-// posted reads a call as it is posted.
-func (h *Handler) posted(w http.ResponseWriter, r *http.Request, system string, t *seawall.Token) (*call.Post, error) {
+// posted reads a call as it is posted. release is that of its body.
+func (h *Handler) posted(w http.ResponseWriter, r *http.Request, system string, t *seawall.Token) (_ *call.Post, release func(), _ error) {
+	release = func() {}
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		p := problem.New(http.StatusUnsupportedMediaType, "a call is posted as JSON")
 		p.Hint = `send Content-Type: application/json; what the call itself sends is its "body", "form" or "body_base64"`
-		return nil, p
+		return nil, release, p
 	}
 	key, err := call.ParseKey(r.Header.Values("Idempotency-Key"))
 	if err != nil {
-		return nil, badRequest(err)
+		return nil, release, badRequest(err)
 	}
 	// A body in base64 is a third longer than itself.
 	limit := h.Current().Config.Limits.Body
 	document, release, err := h.body(w, r, limit/3*4+64<<10)
-	defer release()
 	if err != nil {
-		return nil, err
+		return nil, release, err
 	}
 	req, err := call.Parse(document)
 	switch {
 	case err != nil:
-		return nil, badRequest(err)
+		return nil, release, badRequest(err)
 	case int64(len(req.Body)) > limit:
-		return nil, tooLarge()
+		return nil, release, tooLarge()
 	}
-	return &call.Post{Request: *req, System: system, By: t.Name, Key: key, Remote: r.RemoteAddr, Proof: "token " + t.Name}, nil
+	return &call.Post{Request: *req, System: system, By: t.Name, Key: key, Remote: r.RemoteAddr, Proof: "token " + t.Name}, release, nil
 }
 
 // awaited waits for a call for as long as the client prefers.

@@ -101,7 +101,7 @@ func strip(h http.Header, rawQuery string, s *config.System) (http.Header, strin
 
 // passedOn are headers that a proxy before us adds: they tell of a way that is
 // none of the system's business.
-var passedOn = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-Ip", "Via", "Prefer"}
+var passedOn = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-Ip", "Via"}
 
 func queryKey(s *config.System) string {
 	switch a := s.Auth.(type) {

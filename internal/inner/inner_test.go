@@ -38,11 +38,17 @@ type desk struct {
 	read  func(r *send.Request) (*http.Response, send.Reply, error)
 	until time.Time // the breaker is open
 	took  string    // what the events' room was asked
+	h     *Handler
+	held  []int64 // bytes of bodies, as each call was posted
 }
 
 func (d *desk) Post(_ context.Context, p call.Post) (*call.Posted, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.held = append(d.held, d.h.bytes.Load())
+	if p.Path == "/panic" {
+		panic("of a filter")
+	}
 	if p.Key == "" && !strings.HasPrefix(p.Path, "/free") {
 		return nil, call.ErrKeyMissing
 	}
@@ -145,6 +151,7 @@ func newDesk(t *testing.T, auth config.Auth) *desk {
 		Current: func() *call.Current { return cur }, Calls: d, System: func(string) System { return d }, Events: events{d},
 		Tokens: d, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Random: rand.Reader,
 	})
+	d.h = h
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	d.url = s.URL
@@ -261,6 +268,21 @@ func TestG6_AnswerIsGivenAgainByteForByte(t *testing.T) {
 	d.want(d.do("GET", "/api/v1/calls/"+first.Header.Get("Seawall-Call"), "shop", ""), 200, `"status":402`)
 }
 
+// What a body takes is counted until the call is stored, and not a moment longer
+// than that, however the call ends.
+func TestG8_BodiesAreCountedWhileTheyAreHeld(t *testing.T) {
+	d := newDesk(t, nil)
+	d.do("POST", path, "shop", refund, "Idempotency-Key", "k1")
+	d.do("POST", "/proxy/payments/x", "shop", "{}", "Idempotency-Key", "k2")
+	d.want(d.do("POST", "/proxy/payments/panic", "shop", "{}", "Idempotency-Key", "k3"), 500)
+	d.want(d.do("POST", path, "shop", `{"method":"POST","path":"/panic"}`, "Idempotency-Key", "k4"), 500)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.held) != 4 || d.held[0] == 0 || d.held[1] != 2 || d.held[2] != 2 || d.held[3] == 0 || d.h.bytes.Load() != 0 {
+		t.Errorf("held %v, at the end %d", d.held, d.h.bytes.Load())
+	}
+}
+
 func TestCallThatEndsWithoutAnAnswer(t *testing.T) {
 	for state, want := range map[seawall.State]int{seawall.Dead: 502, seawall.Held: 202, seawall.Canceled: 410} {
 		d := newDesk(t, nil)
@@ -332,7 +354,7 @@ func TestProxyTakesTheTokenInEveryForm(t *testing.T) {
 	} {
 		d := newDesk(t, c.auth)
 		d.after = declined
-		head := append([]string{"Pay-Key", "k", "X-Forwarded-For", "192.0.2.1", "Pay-Version", "7", "Cookie", "c=1", "Connection", "X-Hop", "X-Hop", "1"}, c.head...)
+		head := append([]string{"Pay-Key", "k", "X-Forwarded-For", "192.0.2.1", "Pay-Version", "7", "Cookie", "c=1", "Prefer", "return=minimal", "Connection", "X-Hop", "X-Hop", "1"}, c.head...)
 		d.want(d.do("POST", "/proxy/payments/v1/x%2Fy?a=b"+c.query, "", "{}", head...), 402)
 		if len(d.posts) != 1 {
 			t.Errorf("%s: %d calls", name, len(d.posts))
@@ -340,7 +362,7 @@ func TestProxyTakesTheTokenInEveryForm(t *testing.T) {
 		}
 		p := d.posts[0]
 		sent := fmt.Sprint(p.Path, p.Headers)
-		if strings.Contains(sent, token) || strings.Contains(sent, "Basic") || p.Headers.Get("Pay-Version") != "7" || p.Key != "k" {
+		if strings.Contains(sent, token) || strings.Contains(sent, "Basic") || p.Headers.Get("Pay-Version") != "7" || p.Headers.Get("Prefer") != "return=minimal" || p.Key != "k" {
 			t.Errorf("%s: sent on: %s, key %q", name, sent, p.Key)
 		}
 		want := "/v1/x%2Fy?a=b"

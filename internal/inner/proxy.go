@@ -53,20 +53,18 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, name, target str
 		path += "?" + query
 	}
 	body, release, err := h.body(w, r, h.Current().Config.Limits.Body)
+	defer release()
 	if err != nil {
-		release()
 		h.refuse(w, r, err)
 		return
 	}
 	req := call.Request{Method: r.Method, Path: path, Headers: headers, Body: body}
 	if call.Safe(r.Method) {
-		defer release()
 		h.read(w, r, s, &req, wait)
 		return
 	}
 	key, err := keyOf(r.Header, s)
 	if err != nil {
-		release()
 		h.refuse(w, r, badRequest(err))
 		return
 	}
@@ -76,7 +74,7 @@ func (h *Handler) proxy(w http.ResponseWriter, r *http.Request, name, target str
 		Request: req, System: name, By: t.Name, Key: key, Remote: r.RemoteAddr, Proof: "token " + t.Name,
 	})
 	req, body = call.Request{}, nil
-	release()
+	release() // it need not be held while we wait
 	if err != nil {
 		h.refuse(w, r, worded(err))
 		return

@@ -80,7 +80,7 @@ func Judge(p Policy, d *seawall.Delivery, past []seawall.Attempt, r send.Reply, 
 	doubtful := false // nobody knows whether it took effect, this time or before
 	if p.Unsafe {
 		switch {
-		case status >= 500, t.underWay(r):
+		case status >= 500, !p.Call && elsewhere(status), status > 0 && status < 200, t.underWay(r):
 			v.Outcome = seawall.Unknown
 		}
 		doubtful = v.Outcome == seawall.Unknown || doubted(p, past) && !proves(p, status)
@@ -109,6 +109,12 @@ func Judge(p Policy, d *seawall.Delivery, past []seawall.Attempt, r send.Reply, 
 		return v
 	}
 	return t.again(v, why, asked)
+}
+
+// elsewhere tells whether a redirect may be the answer to what was done: browsers
+// are sent on from a form that was taken. 307 and 308 say that nothing was, yet.
+func elsewhere(status int) bool {
+	return status >= 300 && status <= 303
 }
 
 // again is another try after a while, or the end of all tries.

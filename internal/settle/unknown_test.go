@@ -104,6 +104,10 @@ func TestG6_UnknownGoesByItsList(t *testing.T) {
 		{"a conflict of another kind is an answer", call(policy(day, again, hold)), nil, conflict(`{"error":"exists"}`), 0, seawall.Refused, seawall.Dead, seawall.Send, 0},
 		{"a call's 429 waits", call(policy(0, hold)), nil, answer(429), 0, seawall.Refused, seawall.Pending, seawall.Send, 5 * time.Second},
 		{"a call's 410 disables nothing", call(policy(0, hold)), nil, answer(410), 0, seawall.Refused, seawall.Dead, seawall.Send, 0},
+		{"a redirect may be what follows a form that was taken", policy(0, hold), nil, answer(303, "Location", "/done"), 0, seawall.Unknown, seawall.Held, seawall.Send, 0},
+		{"a redirect that says where to do it did nothing", policy(0, hold), nil, answer(307, "Location", "/there"), 0, seawall.Refused, seawall.Pending, seawall.Send, 5 * time.Second},
+		{"a call's redirect is its answer", call(policy(0, hold)), nil, answer(303, "Location", "/done"), 0, seawall.Refused, seawall.Dead, seawall.Send, 0},
+		{"what leaves HTTP behind says nothing", call(policy(0, hold)), nil, answer(101), 0, seawall.Unknown, seawall.Held, seawall.Send, 0},
 		{"after an absence all is as before", policy(day, again, hold), of("unknown", "check absent"), never, 0, seawall.Failed, seawall.Pending, seawall.Send, 20 * time.Second},
 	} {
 		d := fresh()

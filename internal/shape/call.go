@@ -121,7 +121,7 @@ func join(base *url.URL, path string) (*url.URL, error) {
 		return nil, errors.New("the call's path: an escape that cannot be read")
 	}
 	for part := range strings.SplitSeq(strings.ReplaceAll(plain, `\`, "/"), "/") {
-		if part == "." || part == ".." {
+		if part, _, _ = strings.Cut(part, ";"); part == "." || part == ".." {
 			return nil, errEscapes
 		}
 	}

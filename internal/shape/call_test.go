@@ -26,6 +26,8 @@ func TestPathsStayBelowTheBase(t *testing.T) {
 		{"https://api.example.com/base", "https://evil.example/x", ""},
 		{"https://api.example.com/base", "/../x", ""},
 		{"https://api.example.com/base", "/a/..", ""},
+		{"https://api.example.com/base", "/a/..;x/b", ""},
+		{"https://api.example.com/base", "/..%3B/b", ""},
 		{"https://api.example.com/base", "/%2e%2E/x", ""},
 		{"https://api.example.com/base", "/a%2f..%2f..", ""},
 		{"https://api.example.com/base", `/..\x`, ""},

@@ -1,7 +1,6 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -167,33 +166,4 @@ func (set *settings) authorize(ctx context.Context, r *send.Request, now func() 
 		r.Header = http.Header{}
 	}
 	return set.auth.put(ctx, r, now())
-}
-
-// shortest is the length from which a secret is looked for in an answer: a
-// shorter one occurs everywhere.
-const shortest = 8
-
-// scrub removes from an answer what the system echoes of its own credentials.
-func (set *settings) scrub(r *send.Reply) {
-	for _, secret := range set.auth.secrets() {
-		if len(secret) < shortest {
-			continue
-		}
-		if r.Err != nil && strings.Contains(r.Err.Error(), secret) {
-			r.Err = fmt.Errorf("%s", strings.ReplaceAll(r.Err.Error(), secret, redacted))
-		}
-		if r.Response == nil {
-			continue
-		}
-		if bytes.Contains(r.Response.Body, []byte(secret)) {
-			r.Response.Body = bytes.ReplaceAll(r.Response.Body, []byte(secret), []byte(redacted))
-		}
-		for _, values := range r.Response.Headers {
-			for i, v := range values {
-				if strings.Contains(v, secret) {
-					values[i] = strings.ReplaceAll(v, secret, redacted)
-				}
-			}
-		}
-	}
 }

@@ -2,6 +2,7 @@ package system
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
@@ -110,6 +111,75 @@ func TestCredentialsAreSentAndNeverShown(t *testing.T) {
 		if !strings.Contains(text, c.hint) {
 			t.Errorf("%s: %s is not shown: %+v", what, c.hint, *shown)
 		}
+	}
+}
+
+// A read passes through as it comes, and so would credentials that the system
+// echoes: in a header, or anywhere in a body that comes in pieces.
+func TestCredentialsAreNotShownInWhatPassesThrough(t *testing.T) {
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "" {
+			t.Errorf("asked for packed: %v", r.Header)
+		}
+		auth := r.Header.Get("Authorization")
+		w.Header().Set("X-Was", auth)
+		for i := range len(auth) + 1 {
+			fmt.Fprintf(w, "[%s", auth[:i])
+			w.(http.Flusher).Flush()
+			fmt.Fprintf(w, "%s]", auth[i:])
+			w.(http.Flusher).Flush()
+		}
+		fmt.Fprint(w, "canary-d41d") // a beginning that nothing follows
+	}))
+	defer echo.Close()
+	y := one(t, io.Discard, config.System{URL: mustURL(t, echo.URL), Auth: config.Bearer{Token: canary}})
+	p, err := y.Enter(t.Context(), "reads")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Leave()
+	resp, reply := p.Stream(t.Context(), &send.Request{Method: "GET", URL: mustURL(t, echo.URL), Header: http.Header{"Accept-Encoding": {"gzip"}}}, send.Timeouts{})
+	if resp == nil {
+		t.Fatal(reply.Err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	auth := "Bearer " + canary
+	want := strings.Repeat("[Bearer "+strings.Repeat("*", len(canary))+"]", len(auth)+1) + "canary-d41d"
+	if string(body) != want || err != nil || resp.Header.Get("X-Was") != "Bearer [redacted]" {
+		t.Errorf("%s %v %v", body, resp.Header, err)
+	}
+}
+
+// Who reads through a system is a little less patient than its timeout is long: a
+// system that hangs has its breaker opened all the same, and by nobody who is in a
+// hurry.
+func TestG7_ReadsOpenTheBreakerOfASystemThatHangs(t *testing.T) {
+	hang := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	defer silent.Close()
+	defer close(hang)
+	y := one(t, io.Discard, config.System{URL: mustURL(t, silent.URL), Breaker: config.Breaker{Least: 2}})
+	read := func(patience time.Duration) {
+		p, err := y.Enter(t.Context(), "reads")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Leave()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		p.Stream(ctx, &send.Request{Method: "GET", URL: mustURL(t, silent.URL), Header: http.Header{}}, send.Timeouts{Whole: 300 * time.Millisecond})
+	}
+	for range 3 {
+		read(20 * time.Millisecond)
+	}
+	if _, open := y.Open(); open {
+		t.Fatal("opened by those in a hurry")
+	}
+	read(250 * time.Millisecond)
+	read(250 * time.Millisecond)
+	if _, open := y.Open(); !open {
+		t.Error("not opened")
 	}
 }
 

@@ -46,6 +46,7 @@ type oauth struct {
 	do     doer
 	box    *seal.Box
 	now    token
+	before string // the access token before; it may still be under way
 	flight *renewal
 	failed error
 	pause  time.Time // until the next try, where the last one failed
@@ -87,7 +88,7 @@ func (o *oauth) adds() ([]string, string) { return []string{"Authorization"}, ""
 func (o *oauth) secrets() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return []string{o.c.Secret, o.c.Refresh, o.now.Access, o.now.Refresh}
+	return []string{o.c.Secret, o.c.Refresh, o.now.Access, o.now.Refresh, o.before}
 }
 
 func (o *oauth) put(ctx context.Context, r *send.Request, _ time.Time) error {
@@ -179,6 +180,9 @@ func (o *oauth) renew(ctx context.Context, f *renewal, refused string) {
 	o.flight = nil
 	f.token, f.err = t, err
 	if err == nil {
+		if t.Access != o.now.Access {
+			o.before = o.now.Access
+		}
 		o.now, o.failed, o.pause = t, nil, time.Time{}
 		return
 	}

@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -58,15 +59,41 @@ func (p *Pass) Do(ctx context.Context, r *send.Request, limits send.Timeouts) se
 // Stream is Do with the answer's body left to be read, like [send.Sender.Stream]:
 // what is learned is learned from its header. The pass is given back when the
 // body has been read.
+//
+// What the system echoes of its own credentials is taken out of what passes, which
+// is therefore not asked for in a packed form.
 func (p *Pass) Stream(ctx context.Context, r *send.Request, limits send.Timeouts) (resp *http.Response, reply send.Reply) {
+	set := p.y.set.Load()
+	veils := set.auth != nil && len(set.auth.secrets()) > 0
+	if veils {
+		r.Header.Del("Accept-Encoding")
+	}
 	reply = p.ask(ctx, r, limits, func(ctx context.Context, s *send.Sender, r *send.Request) (reply send.Reply) {
 		if resp != nil {
 			resp.Body.Close() // of the one that was refused
 		}
 		resp, reply = s.Stream(ctx, r, limits)
+		// Whoever asks is about as patient as the system's timeout is long: that he
+		// gives up is then a word about the system.
+		if most := patience(limits); reply.Canceled && most > 0 && reply.Took >= most {
+			reply.Canceled, reply.Err = false, fmt.Errorf("no answer within %s", reply.Took.Round(time.Second))
+		}
 		return reply
 	})
+	if resp != nil && veils {
+		set.veil(resp)
+	}
 	return resp, reply
+}
+
+// patience is from when on an answer that did not come is as good as one that timed
+// out; 0 where there is no timeout.
+func patience(limits send.Timeouts) time.Duration {
+	most := limits.Whole
+	if h := limits.Header; h > 0 && (most == 0 || h < most) {
+		most = h
+	}
+	return most * 2 / 3
 }
 
 func (p *Pass) ask(ctx context.Context, r *send.Request, limits send.Timeouts, how way) send.Reply {
