@@ -17,6 +17,7 @@ const (
 	probeFor = 45 * time.Second // a probe that is heard nothing of is given up; longer where its timeout is
 	slack    = 15 * time.Second // beyond the timeout of a probe
 	retryNot = time.Second      // until the store is asked again that did not answer
+	setBack  = time.Minute      // nodes' clocks differ by less; a move further ahead than that was before a clock was set back
 )
 
 // isOpen tells whether the breaker is open, and until when nobody may try: what
@@ -32,14 +33,23 @@ func (y *System) isOpen(now time.Time) (until time.Time, open bool) {
 	}
 	switch y.st.Breaker {
 	case seawall.BreakerOpen:
+		if isOver(&y.st, now) {
+			return time.Time{}, true
+		}
 		return clamp(y.st.Until, now, maxOpen), true
 	case seawall.BreakerHalfOpen:
-		if y.ours(now) && !y.probing {
+		if ours := y.ours(now); ours && !y.probing || !ours && isOver(&y.st, now) {
 			return time.Time{}, true
 		}
 		return y.st.Until, true
 	}
 	return time.Time{}, false
+}
+
+// isOver tells whether the time is over for which a breaker is open, or for which
+// somebody has its probe. A clock that was set back makes neither last longer.
+func isOver(st *store.SystemState, now time.Time) bool {
+	return !now.Before(clamp(st.Until, now, maxOpen)) || st.Since.After(now.Add(setBack))
 }
 
 func laterOf(a, b time.Time) time.Time {
@@ -197,7 +207,7 @@ func opened(next *store.SystemState, set *settings, now time.Time, why string) {
 // again, zero for at once.
 func (y *System) takeProbe(ctx context.Context) time.Time {
 	err := y.change(ctx, func(next *store.SystemState, now time.Time) (string, bool) {
-		if next.Breaker == seawall.BreakerClosed || now.Before(clamp(next.Until, now, maxOpen)) {
+		if next.Breaker == seawall.BreakerClosed || !isOver(next, now) {
 			return "", false
 		}
 		next.Breaker, next.Since, next.Until, next.Node = seawall.BreakerHalfOpen, now, now.Add(probeFor), y.all.Node

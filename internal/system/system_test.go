@@ -450,6 +450,54 @@ func TestG7_ProbeOfANodeThatDiedIsFreed(t *testing.T) {
 }
 
 // A probe that nobody used, or that our own end cut off, is the next one's.
+// A clock that is set back by an hour does not keep a breaker open for that, nor
+// the probe of a node that died.
+func TestG7_ClockSetBackKeepsNoBreakerOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(time.Now)
+		set := time.Duration(0)
+		clock := func() time.Time { return time.Now().Add(set).Round(0) }
+		begin := func(name string) *System {
+			s := New(Options{Store: m, Node: name, Now: clock, Log: slog.New(slog.DiscardHandler)})
+			s.Use(&config.Config{Systems: []*config.System{{Name: "crm"}}})
+			if err := s.Learn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return s.Of("crm")
+		}
+		enters := func(y *System) (p *Pass) {
+			start := time.Now()
+			p, err := y.Enter(t.Context(), "q")
+			if err != nil || time.Since(start) > 10*time.Second {
+				t.Errorf("entered after %s: %v", time.Since(start), err)
+			}
+			return p
+		}
+		y := begin("n1")
+		for range 20 {
+			asks(t, y, status(500))
+		}
+		synctest.Wait()
+		if _, open := y.Open(); !open {
+			t.Fatal("not open")
+		}
+		set -= time.Hour
+		p := enters(y)
+		if !p.probe {
+			t.Error("no probe")
+		}
+		set -= time.Hour // n1 dies with it
+		if p = enters(begin("n2")); !p.probe {
+			t.Error("no probe")
+		}
+		answers(p, status(200))
+		synctest.Wait()
+		if _, open := p.y.Open(); open {
+			t.Error("open after a good probe")
+		}
+	})
+}
+
 func TestUnusedProbeIsAnothers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		y := node(t, NewMemory(time.Now), "n", config.System{}).Of("crm")
