@@ -3,7 +3,10 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,4 +257,94 @@ func TestG6_AnOpenBreakerDivertsNothingInDoubt(t *testing.T) {
 	if len(ops.got) != 0 {
 		t.Error("the fallback was told")
 	}
+}
+
+// A breaker that opens and closes again and again under load leads deliveries now
+// here and now there: each is taken once, by one of the two.
+func TestG7_NothingIsToldTwiceWhileABreakerOpensAndCloses(t *testing.T) { onBoth(t, opensAndCloses) }
+
+// taker counts what it took, by id; while it is down it takes nothing.
+type taker struct {
+	*httptest.Server
+	down  atomic.Bool
+	mu    sync.Mutex
+	taken map[string]int
+}
+
+func newTaker(t *testing.T) *taker {
+	k := &taker{taken: map[string]int{}}
+	k.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if k.down.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.taken[r.Header.Get("Webhook-Id")]++
+	}))
+	t.Cleanup(k.Close)
+	return k
+}
+
+func opensAndCloses(t *testing.T, on func(*config.Config) *config.Config) {
+	shop, ops, alerts := newTaker(t), newTaker(t), newConsumer(t)
+	shop.down.Store(true)
+	c := on(configuration(t, t.TempDir(), shop.URL+"/hooks"))
+	to := c.Destinations[0]
+	to.Concurrency, to.Retry.Max = 4, 100
+	to.Fallback = &config.Fallback{To: "ops", OnOpen: true}
+	c.Systems = []*config.System{{Name: "shop", Breaker: config.Breaker{Failures: 0.5, Least: 4, Window: time.Second, Open: 100 * time.Millisecond}}}
+	beside(t, c, "ops", ops.URL)
+	beside(t, c, "alerts", alerts.URL)
+	c.Routes = append(c.Routes, &config.Route{
+		Name: "alerts", From: seawall.SourceOutcomes, To: "alerts", Types: []string{seawall.TypeOpened, seawall.TypeClosed},
+	})
+	r := run(t, c)
+
+	stop, sent := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		defer func() { sent <- n }()
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if n++; r.send(n) != http.StatusOK {
+				t.Error("an event was refused")
+				return
+			}
+		}
+	}()
+	// It is mended when it is known to be down, and breaks when it is known to be up.
+	const breaks = 3
+	for n := range breaks {
+		for _, want := range []string{seawall.TypeOpened, seawall.TypeClosed} {
+			if got := alerts.next(t).Header.Get("Seawall-Type"); got != want {
+				t.Errorf("told of %q, want %q", got, want)
+			}
+			shop.down.Store(want == seawall.TypeClosed && n < breaks-1)
+		}
+	}
+	close(stop)
+	events := <-sent
+	r.all(events, seawall.Delivered)
+	r.stop()
+	total := 0
+	for _, k := range []*taker{shop, ops} {
+		if len(k.taken) == 0 {
+			t.Error("one of the two took nothing")
+		}
+		for id, n := range k.taken {
+			if other := shop.taken[id] + ops.taken[id]; other != 1 || n != 1 {
+				t.Errorf("%s was taken %d times", id, other)
+			}
+			total++
+		}
+	}
+	if total != events {
+		t.Errorf("%d of %d events taken", total, events)
+	}
+	t.Logf("%d taken by the destination, %d by its fallback", len(shop.taken), len(ops.taken))
 }
