@@ -68,7 +68,7 @@ func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Even
 	systems.Use(cfg)
 	var outs []outcome
 	for _, d := range decisions {
-		if route != "" && d.Route != route {
+		if route != "" && d.Route != "" && d.Route != route {
 			continue
 		}
 		out := outcome{Route: d.Route, Matched: d.Matched, Why: reasoned(d), decided: d}
@@ -91,7 +91,14 @@ func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Even
 
 func (c *cli) showTrial(ev *seawall.Event, outs []outcome, all bool) {
 	c.printf("%s %s, %s\n", terminal.Clean(ev.Source), terminal.Clean(ev.Type), terminal.Bytes(int64(len(ev.Body))))
-	if len(outs) == 0 {
+	if ev.Entity != "" {
+		about := "entity " + ev.Entity
+		if ev.Version != "" {
+			about += ", version " + ev.Version
+		}
+		c.printf("%s\n", terminal.Clean(about))
+	}
+	if !slices.ContainsFunc(outs, func(o outcome) bool { return o.Route != "" }) {
 		c.printf("no route takes events of %s\n", ev.Source)
 	}
 	var other []string
@@ -104,6 +111,10 @@ func (c *cli) showTrial(ev *seawall.Event, outs []outcome, all bool) {
 	}
 	for _, o := range outs {
 		if slices.Contains(other, o.Route) {
+			continue
+		}
+		if o.Route == "" { // of what was found out before any route was asked
+			c.printf("%s\n", terminal.Clean(o.Why))
 			continue
 		}
 		c.printf("\n%s: %s\n", c.style().Bold("route "+o.Route), terminal.Clean(o.Why))

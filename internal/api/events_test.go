@@ -203,7 +203,8 @@ func TestEvents_Plan(t *testing.T) {
 		if a.By != "local" || a.What != "plan" || a.On != id.String() {
 			t.Errorf("action %+v", a)
 		}
-		return b.store.Replan(t.Context(), id, seawall.Routed, []seawall.Decision{{Route: "stripe-orders", Matched: true}},
+		planned := &seawall.Event{ID: id, Routing: seawall.Routed, Decisions: []seawall.Decision{{Route: "stripe-orders", Matched: true}}}
+		return b.store.Replan(t.Context(), planned,
 			[]seawall.Delivery{{Route: "stripe-orders", Destination: "orders", System: "orders"}}, a)
 	}
 	c := b.client("")

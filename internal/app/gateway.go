@@ -41,8 +41,9 @@ func (g *gateway) Replan(ctx context.Context, id seawall.EventID, a seawall.Acti
 		return nil, err
 	}
 	l := g.path.now()
-	routing, decisions, ds := l.plan.Plan(l.revision, ev, g.Now())
-	added, err := g.store.Replan(ctx, id, routing, decisions, ds, a)
+	var ds []seawall.Delivery
+	ev.Routing, ev.Decisions, ds = l.plan.Plan(l.revision, ev, g.Now())
+	added, err := g.store.Replan(ctx, ev, ds, a)
 	if err != nil {
 		return nil, err
 	}

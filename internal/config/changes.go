@@ -20,6 +20,8 @@ func Changes(old, now *Config) map[string]string {
 		writtenOf(now.Declared(), func(s *System) written { return written{s.Name, s.text} }))
 	add("sources", writtenOf(old.Sources, func(s *Source) written { return written{s.Name, s.text} }),
 		writtenOf(now.Sources, func(s *Source) written { return written{s.Name, s.text} }))
+	add("entities", writtenOf(old.Entities, func(e *Entity) written { return written{e.Name, e.text} }),
+		writtenOf(now.Entities, func(e *Entity) written { return written{e.Name, e.text} }))
 	add("destinations", writtenOf(old.Destinations, func(d *Destination) written { return written{d.Name, d.text} }),
 		writtenOf(now.Destinations, func(d *Destination) written { return written{d.Name, d.text} }))
 	add("routes", writtenOf(old.Routes, func(r *Route) written { return written{r.Name, r.text} }),
@@ -95,7 +97,9 @@ func settings(root *node) string {
 	var b strings.Builder
 	if root != nil {
 		for _, p := range root.pairs {
-			if p.key != "systems" && p.key != "sources" && p.key != "destinations" && p.key != "routes" {
+			switch p.key {
+			case "systems", "sources", "entities", "destinations", "routes":
+			default:
 				b.WriteString(p.key + ": " + p.value.String() + "\n")
 			}
 		}

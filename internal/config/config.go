@@ -24,7 +24,8 @@ type Config struct {
 	Limits         Limits
 
 	Systems      []*System // declared ones, then those that destinations are; see System
-	Sources      []*Source // in the order of the file, like the next two
+	Sources      []*Source // in the order of the file, like the next three
+	Entities     []*Entity
 	Destinations []*Destination
 	Routes       []*Route
 
@@ -37,7 +38,7 @@ type Config struct {
 	// (${ENV}, file:) stand for, each once: what is shown of a request must not hold them.
 	Secrets []string
 
-	settings string // everything but systems, sources, destinations and routes, as written: see Changes
+	settings string // everything but systems, sources, entities, destinations and routes, as written: see Changes
 }
 
 // String keeps the configuration, which holds secrets, out of messages and logs.
@@ -86,7 +87,24 @@ type Source struct {
 	Dedupe   time.Duration
 	Answer   *provider.Answer // to accepted events, where configured; nil: the provider's or the gateway's
 
-	text string // as written: see Changes, like the next two
+	text string // as written: see Changes, like the next three
+}
+
+// Entity is a kind of business object, and which events are about one.
+type Entity struct {
+	Name   string
+	Claims []Claim // of different sources
+
+	text string
+}
+
+// Claim says which events of a source belong to an entity, and to which one of
+// that kind. No two claims of a source have a type in common.
+type Claim struct {
+	Source  string
+	Types   []string     // globs; empty: all
+	Key     *expr.Code   // nil: the provider's
+	Version []*expr.Code // parts, compared one after the other; empty: the provider's, else when it occurred
 }
 
 // Destination is a request to make.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/egress"
+	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/verify"
 	"github.com/seawall-dev/seawall/seawall"
@@ -45,7 +46,7 @@ const maxShards = 64
 
 func (d *Destination) read(c *Config, o *object, policy *egress.Policy) {
 	d.Headers = headers(o.get("headers"))
-	d.Body = o.get("body").code()
+	d.Body = o.get("body").code(expr.EntityVar)
 	d.Forward = o.get("forward").oneOf("", "original") == "original"
 	d.Sign = sign(o.get("sign"))
 	d.IdempotencyHeader = usualKeyHeader
@@ -110,7 +111,7 @@ func (o *object) system(c *Config, d *Destination, policy *egress.Policy) *Syste
 	}
 	name := named.text()
 	if !named.refersTo(name, "system", systemNames(c)) {
-		path.below("")
+		path.below("", expr.EntityVar)
 		return own
 	}
 	s := c.systemNamed(name)
@@ -119,7 +120,7 @@ func (o *object) system(c *Config, d *Destination, policy *egress.Policy) *Syste
 		d.IdempotencyHeader = s.Idempotency.Header
 	}
 	if o.has("path") {
-		d.URL = path.below(s.URL.String())
+		d.URL = path.below(s.URL.String(), expr.EntityVar)
 	} else {
 		path.failKey("for example path: /orders/{.id}", "is missing: where on the system")
 	}
@@ -139,7 +140,7 @@ func (d *Destination) repeatable(o *object, s *System) {
 	} else if d.URL != nil {
 		base = origin(d.URL.Prefix())
 	}
-	d.OnUnknown, d.Check = o.doubts(asker{base: base, takesKey: s.Idempotency.Header != "", what: "it"})
+	d.OnUnknown, d.Check = o.doubts(asker{base: base, takesKey: s.Idempotency.Header != "", scope: []string{expr.EntityVar}, what: "it"})
 	switch {
 	case !d.Unsafe:
 		o.needless("it is repeatable: what nobody knows the outcome of is tried again")
@@ -170,7 +171,7 @@ func (o *object) url(d *Destination, policy *egress.Policy) {
 		v.failKey("url, or system and path", "is missing")
 		return
 	}
-	if d.URL = v.template(); d.URL == nil {
+	if d.URL = v.template(expr.EntityVar); d.URL == nil {
 		return
 	}
 	prefix := d.URL.Prefix()
@@ -211,11 +212,11 @@ var anyPublic = netip.AddrFrom4([4]byte{1, 1, 1, 1})
 func (o *object) method(d *Destination) {
 	v := o.get("method")
 	if v.node != nil {
-		d.Method = v.template()
+		d.Method = v.template(expr.EntityVar)
 	}
 	if d.Method == nil {
 		v.node = &node{doc: o.r.document, text: http.MethodPost, style: folded}
-		d.Method = v.template()
+		d.Method = v.template(expr.EntityVar)
 		return
 	}
 	if m := d.Method.Prefix(); d.Method.Constant() && !(isToken(m) && strings.ToUpper(m) == m) {
@@ -285,7 +286,7 @@ func headers(v value) (out []Header) {
 			h.failKey(why, "the gateway sets %s itself", name)
 			return
 		}
-		t := h.template()
+		t := h.template(expr.EntityVar)
 		if t == nil {
 			return
 		}

@@ -46,14 +46,71 @@ listn: ":8080"
 x:1:1: listn: no such key
 hint: did you mean listen?
 ===
-entities: {}
+reconcile: {}
 routes: [{ from: a, order: sequence }]
 ---
-x:1:1: entities: not in this version
+x:1:1: reconcile: not in this version
 x:2:10: routes[0].to: is missing
 x:2:18: routes[0].from: no source "a"
 hint: name it under sources
 x:2:21: routes[0].order: not in this version
+===
+sources:
+  app: { provider: none }
+  lab: { provider: none }
+  s: { provider: stripe, secret: "${SECRET}" }
+destinations: { d: { url: "https://a.example/{$entity.key}", body: "$entity", headers: { X: "{$entity.version}" }, method: "{$entity.name}" } }
+routes: [{ from: app, to: d, when: "$entity", transform: "$entity" }, { from: lab, to: d }, { from: s, to: d }]
+entities:
+  "a b": { app: { key: .id } }
+  none: {}
+  order:
+    app: { types: ["order.*", "*.paid"], key: .id, version: [.a, .b] }
+    lab: { types: [], key: ".id |", version: [] }
+    sto: { key: .id }
+    clock: shared
+    fetch: { system: x }
+  user:
+    app: { types: [user, "invoice.*"], key: .id = 1, version: .v, record: .r, compare: time }
+    lab: { key: $entity.key, version: [.a, .b, .c, .d, .e] }
+    s: {}
+  visit:
+    app: { types: ["page.*", "order.p*"] }
+    s: { types: ["x.*"] }
+  list: [a]
+---
+x:8:3: entities.a b: "a b" cannot be a name
+hint: letters, digits, _ . and -, at most 63 of them, the first a letter or digit
+x:9:3: entities.none: has no source
+hint: for example none: { shop: { types: ["orders/*"], key: .id, version: .updated_at } }
+x:12:19: entities.order.lab.types: an empty list would match nothing
+hint: leave the key out for all types
+x:12:34: entities.order.lab.key: not jq: it ends too early
+x:12:46: entities.order.lab.version: a version has 1 to 4 parts
+hint: for example [.updated_at, .sequence]
+x:13:5: entities.order.sto: no source "sto"
+hint: did you mean "s"?
+x:14:5: entities.order.clock: not in this version
+x:15:5: entities.order.fetch: not in this version
+x:17:5: entities.user.app: invoice.* overlaps *.paid of entities.order.app in line 11
+hint: an event belongs to one entity: name types that do not overlap
+x:17:45: entities.user.app.key: = assigns: this gives the whole payload, changed
+hint: for example .order.id
+x:17:67: entities.user.app.record: not in this version
+x:17:79: entities.user.app.compare: not in this version
+x:18:5: entities.user.lab: * overlaps * of entities.order.lab in line 12
+hint: an event belongs to one entity: name types that do not overlap
+x:18:17: entities.user.lab.key: $entity is not known here
+hint: there are $event, and what the expression names itself with “as $name”
+x:18:39: entities.user.lab.version: a version has 1 to 4 parts
+hint: for example [.updated_at, .sequence]
+x:21:5: entities.visit.app: page.* overlaps *.paid of entities.order.app in line 11
+hint: an event belongs to one entity: name types that do not overlap
+x:21:5: entities.visit.app.key: is missing: the provider none does not know what its events are about
+hint: for example key: .order.id
+x:22:5: entities.visit.s: x.* overlaps * of entities.user.s in line 19
+hint: an event belongs to one entity: name types that do not overlap
+x:23:9: entities.list: a list, where a mapping of names is wanted
 ===
 sources:
   a: { provider: none }
@@ -366,7 +423,8 @@ x:15:47: systems.a.calls[10].check.path: $response is not known here
 hint: there are $event, $call, and what the expression names itself with “as $name”
 x:16:55: systems.a.calls[11].check.found: = assigns: this condition would always hold
 hint: to compare write ==
-x:16:71: systems.a.calls[11].check.absent: $entity is not in this version
+x:16:71: systems.a.calls[11].check.absent: $entity is not known here
+hint: there are $event, $call, $response, and what the expression names itself with “as $name”
 x:17:26: systems.a.calls[12].check: it is repeatable: what nobody knows the outcome of is tried again
 hint: leave it out, or say repeatable: false
 x:18:45: systems.a.calls[13].on_unknown: it is repeatable: what nobody knows the outcome of is tried again
@@ -402,7 +460,7 @@ hint: did you mean "crm"?
 x:7:3: destinations.c.path: is missing: where on the system
 hint: for example path: /orders/{.id}
 x:8:32: destinations.d.path: $call is not known here
-hint: there are $event, and what the expression names itself with “as $name”
+hint: there are $event, $entity, and what the expression names itself with “as $name”
 x:8:46: destinations.d.limit: belongs to the system: it holds for all that is sent there
 hint: say it under systems
 x:8:68: destinations.d.shards: belongs to the system: it holds for all that is sent there

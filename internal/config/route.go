@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -19,8 +20,8 @@ func (r *reader) routes(c *Config, all value) {
 			Name:      o.get("name").text(),
 			From:      o.name("from", "source", sourceNames(c), used),
 			Types:     types(o.get("types")),
-			When:      o.get("when").code(),
-			Transform: o.get("transform").code(),
+			When:      o.get("when").code(expr.EntityVar),
+			Transform: o.get("transform").code(expr.EntityVar),
 			To:        o.name("to", "destination", destinationNames(c), used),
 		}
 		if route.When != nil && route.When.Assigns() {

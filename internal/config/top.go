@@ -32,6 +32,7 @@ func (r *reader) config(root value) *Config {
 	c.Seal = sealKeys(o.get("seal"))
 	r.systems(c, o.get("systems"))
 	r.sources(c, o.get("sources"))
+	r.entities(c, o.get("entities"))
 	r.destinations(c, o.get("destinations"))
 	r.routes(c, o.get("routes"))
 	return c

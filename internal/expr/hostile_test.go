@@ -56,7 +56,7 @@ func TestHostileRefused(t *testing.T) {
 		"test(\"(?=x)\")":                "test: error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
 		"test(\"((a{100}){100}){100}\")": "test: error parsing regexp: invalid repeat count: `{100}`",
 		"test(\"" + strings.Repeat("x", 2000) + "\")": "test: out of bounds: a regular expression of more than 1000 bytes",
-		"$entity.key":               "$entity is not in this version",
+		"$entity.key":               "$entity is not known here",
 		"$x":                        "no variable $x",
 		"@base32":                   "no format @base32",
 		"length(1)":                 "length does not take 1 arguments",

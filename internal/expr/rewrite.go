@@ -184,7 +184,7 @@ func (r *rewriter) name(name string) {
 		r.refuse(name, thereAre(r.scope), "%s is not known here", name)
 	case name == "$ENV":
 		r.refuse(name, refusals["env"], "$ENV is not available")
-	case name == "$entity", name == "$link", name == "$destination", name == "$route":
+	case name == "$link", name == "$destination", name == "$route":
 		r.refuse(name, "", "%s is not in this version", name)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 // Variables beside $event: there only in the scopes that name them.
 const (
+	EntityVar   = "$entity"   // the entity of the event: name, key and version
 	CallVar     = "$call"     // the call that a check is about
 	ResponseVar = "$response" // the answer whose body is the payload
 )
@@ -20,9 +21,10 @@ const (
 	usesBody       // $event.body, or $event as a whole
 	usesCall
 	usesResponse
+	usesEntity
 )
 
-var variables = map[string]uses{"$event": usesEvent, CallVar: usesCall, ResponseVar: usesResponse}
+var variables = map[string]uses{"$event": usesEvent, EntityVar: usesEntity, CallVar: usesCall, ResponseVar: usesResponse}
 
 func thereAre(scope []string) string {
 	return "there are " + strings.Join(append([]string{"$event"}, scope...), ", ") + ", and what the expression names itself with “as $name”"
@@ -88,10 +90,17 @@ func (in *Input) source() *Input {
 	return in
 }
 
-// variables are the values of $event, $call and $response: null where they are
-// not used or not known.
+// Identify says what entity and version the event has, of which that was not
+// known when the input was made.
+func (in *Input) Identify(entity, version string) {
+	in.event.Entity, in.event.Version = entity, version
+	in.scope.made = nil
+}
+
+// variables are the values of $event, $call, $response and $entity: null where
+// they are not used or not known.
 func (in *Input) variables(u uses) ([]any, error) {
-	out := make([]any, 3, 4)
+	out := make([]any, 4, 5)
 	if u == 0 {
 		return out, nil
 	}
@@ -111,6 +120,9 @@ func (in *Input) variables(u uses) ([]any, error) {
 	}
 	if in.scope.response != nil {
 		out[2] = in.scope.response
+	}
+	if u&usesEntity != 0 {
+		out[3] = entityVar(in.event)
 	}
 	return out, nil
 }
@@ -134,6 +146,19 @@ func (in *Input) eventVar(whole bool) (map[string]any, error) {
 		}
 		return v, err
 	})
+}
+
+// entityVar is an event's entity: order/1001 is the key 1001 of the entity order.
+// What no entity of the configuration claims has a key alone: the provider's.
+func entityVar(e Event) any {
+	if e.Entity == "" {
+		return nil
+	}
+	name, key, named := strings.Cut(e.Entity, "/")
+	if !named {
+		name, key = "", e.Entity
+	}
+	return map[string]any{"name": known(name), "key": key, "version": known(e.Version)}
 }
 
 func (in *Input) callVar(c *Call) (map[string]any, error) {

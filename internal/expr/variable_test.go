@@ -35,6 +35,42 @@ func TestChecksSeeTheirCall(t *testing.T) {
 	}
 }
 
+func TestEntityIsKeyNameAndVersion(t *testing.T) {
+	code, err := Compile("$entity", EntityVar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		entity, version, want string
+	}{
+		{"order/1001", "7", `{"key":"1001","name":"order","version":"7"}`},
+		{"order/a/b", "", `{"key":"a/b","name":"order","version":null}`},
+		{"pi_1", "", `{"key":"pi_1","name":null,"version":null}`},
+		{"", "7", "null"},
+	} {
+		in := NewInput([]byte(`{}`), "", Event{Entity: c.entity, Version: c.version})
+		if out, err := code.JSON(t.Context(), in); string(out) != c.want || err != nil {
+			t.Errorf("%s: %s %v, want %s", c.entity, out, err, c.want)
+		}
+	}
+}
+
+// What was looked at before is not what is seen after.
+func TestIdentifiedLater(t *testing.T) {
+	code, err := Compile("[$entity.key, $event.entity, .a]", EntityVar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := NewInput([]byte(`{"a":1}`), "", Event{Entity: "pi_1"})
+	if out, err := code.JSON(t.Context(), in); string(out) != `["pi_1","pi_1",1]` || err != nil {
+		t.Fatalf("%s %v", out, err)
+	}
+	in.Identify("order/2", "3")
+	if out, err := code.JSON(t.Context(), in); string(out) != `["2","order/2",1]` || err != nil {
+		t.Errorf("%s %v", out, err)
+	}
+}
+
 // The event's body is parsed only where an expression looks at it: one that is
 // broken spoils nothing else.
 func TestBrokenBodySpoilsOnlyWhoLooks(t *testing.T) {
@@ -63,7 +99,8 @@ func TestVariablesOutOfScope(t *testing.T) {
 		{"$call.body", []string{ResponseVar}, "$call is not known here; there are $event, $response, and"},
 		{"$response", []string{CallVar}, "$response is not known here; there are $event, $call, and"},
 		{"$nope", []string{CallVar}, "no variable $nope; there are $event, $call, and"},
-		{"$entity", []string{CallVar}, "$entity is not in this version; "},
+		{"$entity", []string{CallVar}, "$entity is not known here; there are $event, $call, and"},
+		{"$link", []string{EntityVar}, "$link is not in this version; "},
 	} {
 		_, err := CompileTemplate("{"+c.source+"}", c.scope...)
 		syntax, ok := err.(*SyntaxError)

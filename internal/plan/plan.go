@@ -4,6 +4,7 @@ package plan
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // use.
 type Planner struct {
 	routes map[string][]route // by source, in the order of the file
+	claims map[string][]claim // by source
 }
 
 type route struct {
@@ -31,7 +33,7 @@ type route struct {
 
 // New prepares the routes of a configuration.
 func New(c *config.Config) *Planner {
-	p := &Planner{routes: make(map[string][]route, len(c.Sources))}
+	p := &Planner{routes: make(map[string][]route, len(c.Sources)), claims: claims(c)}
 	destinations := make(map[string]*config.Destination, len(c.Destinations))
 	for _, d := range c.Destinations {
 		destinations[d.Name] = d
@@ -52,7 +54,9 @@ func New(c *config.Config) *Planner {
 	return p
 }
 
-// Plan asks each route of the event's source, under a configuration revision.
+// Plan gives the event its entity and version, if an entity claims it, and asks
+// each route of its source, under a configuration revision.
+//
 // A route whose expression fails decides no, and says so: it refuses the event
 // to nobody else. The payload is parsed only if a route looks at it, and then
 // once.
@@ -60,22 +64,21 @@ func New(c *config.Config) *Planner {
 // It takes no context: what is planned must not depend on whether the sender
 // still waits, and expressions are bounded by themselves.
 func (p *Planner) Plan(revision int64, ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery) {
-	routes := p.routes[ev.Source]
-	if len(routes) == 0 {
-		return seawall.Unmatched, nil, nil
-	}
 	var (
-		decisions = make([]seawall.Decision, 0, len(routes))
+		s         = subject{Event: ev}
+		routes    = p.routes[ev.Source]
+		decisions []seawall.Decision
 		ds        []seawall.Delivery
-		in        *expr.Input
 		failed    bool
 	)
+	if cs := p.claims[ev.Source]; cs != nil {
+		decisions = s.identify(cs)
+		failed = len(decisions) > 0 && decisions[0].Error
+	}
+	decisions = slices.Grow(decisions, len(routes))
 	for i := range routes {
 		r := &routes[i]
-		if r.when != nil && in == nil {
-			in = input(ev)
-		}
-		d := r.decide(ev, in)
+		d := r.decide(&s)
 		decisions = append(decisions, d)
 		failed = failed || d.Error
 		if !d.Matched {
@@ -98,17 +101,17 @@ func (p *Planner) Plan(revision int64, ev *seawall.Event, now time.Time) (seawal
 	}
 }
 
-func (r *route) decide(ev *seawall.Event, in *expr.Input) seawall.Decision {
+func (r *route) decide(s *subject) seawall.Decision {
 	d := seawall.Decision{Route: r.name}
-	if !matchAny(r.types, ev.Type) {
-		d.Why = `types: "` + clip(ev.Type) + `"` + r.noType
+	if !matchAny(r.types, s.Type) {
+		d.Why = `types: "` + clip(s.Type) + `"` + r.noType
 		return d
 	}
 	if r.when == nil {
 		d.Matched = true
 		return d
 	}
-	yes, err := r.when.Bool(context.Background(), in)
+	yes, err := r.when.Bool(context.Background(), s.input())
 	switch {
 	case err != nil:
 		d.Error, d.Why = true, "when: error: "+clip(err.Error())

@@ -25,7 +25,8 @@ var discord = entry{
 		Needs: "public_key (the application's, in hex)",
 		Keys:  []string{"public_key", "tolerance"},
 	},
-	open: openDiscord,
+	objects: true,
+	open:    openDiscord,
 	sample: func(n string) sample {
 		return sample{body: `{"version":1,"application_id":"1234560123453231555","type":1,"event":{"type":"APPLICATION_AUTHORIZED","timestamp":"` +
 			sampleTime + `","data":{"user":{"id":"9` + numeric(n) + `"},"integration_type":1,"scopes":["applications.commands"]}}}`}

@@ -20,7 +20,8 @@ var github = entry{
 		Needs: "secret",
 		Keys:  []string{"secret"},
 	},
-	open: openGitHub,
+	objects: true,
+	open:    openGitHub,
 	sample: func(n string) sample {
 		return sample{
 			header: map[string]string{"X-GitHub-Event": "issues", "X-GitHub-Delivery": n, "User-Agent": "GitHub-Hookshot/sample"},

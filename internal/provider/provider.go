@@ -81,6 +81,7 @@ type Source interface {
 // Traits are the facts about a provider.
 type Traits struct {
 	Name        string
+	Objects     bool     // it knows what its events are about: their entity
 	SignsURL    bool     // needs public_url when behind a proxy
 	MaxBody     int64    // default bound of the body in bytes; 0: the gateway's
 	Methods     []string // what it may call us with; nil: POST

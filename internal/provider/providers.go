@@ -20,6 +20,8 @@ type Info struct {
 // entry is one provider of the catalogue.
 type entry struct {
 	Info
+	objects bool // its events tell what they are about
+
 	open   func(s Settings) (*source, error)
 	sample func(n string) sample
 	sign   func(s Settings, r *Request) error
@@ -95,6 +97,6 @@ func (e *entry) source(s Settings) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	src.traits.Name = e.Name
+	src.traits.Name, src.traits.Objects = e.Name, e.objects
 	return src, nil
 }

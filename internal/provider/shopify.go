@@ -14,7 +14,8 @@ var shopify = entry{
 		Needs: "secret (the app's client secret)",
 		Keys:  []string{"secret"},
 	},
-	open: openShopify,
+	objects: true,
+	open:    openShopify,
 	sample: func(n string) sample {
 		return sample{
 			header: map[string]string{"X-Shopify-Topic": "orders/create", "X-Shopify-Shop-Domain": "demo.myshopify.com", "X-Shopify-Event-Id": n,

@@ -23,7 +23,8 @@ var slack = entry{
 		Needs: "secret (the app's signing secret)",
 		Keys:  []string{"secret", "tolerance"},
 	},
-	open: openSlack,
+	objects: true,
+	open:    openSlack,
 	sample: func(n string) sample {
 		return sample{body: `{"team_id":"T123","api_app_id":"A1","event":{"type":"app_mention","user":"U1","text":"hi","channel":"C1","event_ts":"` +
 			sampleUnix + `.000200"},"type":"event_callback","event_id":"Ev` + n + `","event_time":` + sampleUnix + `}`}

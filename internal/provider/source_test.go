@@ -105,6 +105,9 @@ func TestSamplesVerify(t *testing.T) {
 		if again[0].ID != items[0].ID || other[0].ID == items[0].ID {
 			t.Errorf("%s: ids %q, again %q, other %q", info.Name, items[0].ID, again[0].ID, other[0].ID)
 		}
+		if src.Traits().Objects != (items[0].Entity != "") {
+			t.Errorf("%s: says that it knows objects: %t, and gives %q", info.Name, src.Traits().Objects, items[0].Entity)
+		}
 		if src.Traits().Name != info.Name || info.Doc == "" || info.ID == "" {
 			t.Errorf("%s: %+v", info.Name, info)
 		}

@@ -20,9 +20,10 @@ var standardWebhooks = entry{
 		Needs: "secret (whsec_…) or public_key (whpk_…)",
 		Keys:  []string{"secret", "public_key", "tolerance"},
 	},
-	open:   func(s Settings) (*source, error) { return openStandard(s, "webhook-") },
-	sample: standardSample,
-	sign:   func(s Settings, r *Request) error { return signStandard(s, r, "webhook-") },
+	objects: true,
+	open:    func(s Settings) (*source, error) { return openStandard(s, "webhook-") },
+	sample:  standardSample,
+	sign:    func(s Settings, r *Request) error { return signStandard(s, r, "webhook-") },
 }
 
 var svix = entry{
@@ -33,9 +34,10 @@ var svix = entry{
 		Needs: "secret (whsec_…) or public_key (whpk_…)",
 		Keys:  []string{"secret", "public_key", "tolerance"},
 	},
-	open:   func(s Settings) (*source, error) { return openStandard(s, "svix-") },
-	sample: standardSample,
-	sign:   func(s Settings, r *Request) error { return signStandard(s, r, "svix-") },
+	objects: true,
+	open:    func(s Settings) (*source, error) { return openStandard(s, "svix-") },
+	sample:  standardSample,
+	sign:    func(s Settings, r *Request) error { return signStandard(s, r, "svix-") },
 }
 
 // The payload is the sender's own; these names are the specification's advice

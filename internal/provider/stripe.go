@@ -22,7 +22,8 @@ var stripe = entry{
 		Needs: "secret (whsec_…)",
 		Keys:  []string{"secret", "tolerance"},
 	},
-	open: openStripe,
+	objects: true,
+	open:    openStripe,
 	sample: func(n string) sample {
 		return sample{body: `{"id":"evt_` + n + `","object":"event","api_version":"2025-09-30.clover","created":` + sampleUnix +
 			`,"data":{"object":{"id":"pi_` + n + `","object":"payment_intent","amount":4200,"currency":"eur","status":"succeeded","metadata":{"order_id":"` + n +

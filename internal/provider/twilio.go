@@ -26,7 +26,8 @@ var twilio = entry{
 		Needs: "secret (the account's auth token); public_url of the gateway when behind a proxy",
 		Keys:  []string{"secret"},
 	},
-	open: openTwilio,
+	objects: true,
+	open:    openTwilio,
 	sample: func(n string) sample {
 		sid := "SM" + contentID([]byte(n))[len("sha256:"):]
 		return sample{

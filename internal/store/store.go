@@ -70,12 +70,12 @@ type Events interface {
 	// ListEvents returns events, newest first, without headers and bodies.
 	ListEvents(ctx context.Context, f EventFilter, p Page) (List[seawall.Event], error)
 
-	// Replan adds deliveries to an event whose planning went wrong, with the
-	// decisions made now, and records the action. Deliveries are numbered by
+	// Replan adds deliveries to an event whose planning went wrong, writes its
+	// Routing, Decisions, Entity and Version, which are all that is read of it
+	// beside its ID, and records the action. Deliveries are numbered by
 	// the store; a route that already has a delivery of the event is left out.
 	// It returns the deliveries it added.
-	Replan(ctx context.Context, id seawall.EventID, routing seawall.Routing, decisions []seawall.Decision,
-		ds []seawall.Delivery, a seawall.Action) ([]seawall.Delivery, error)
+	Replan(ctx context.Context, ev *seawall.Event, ds []seawall.Delivery, a seawall.Action) ([]seawall.Delivery, error)
 
 	// Counts of one event's arrivals: duplicates and conflicts, kept or not.
 	Arrived(ctx context.Context, id seawall.EventID) (duplicates, conflicts int, err error)

@@ -81,6 +81,26 @@ var examples = map[string]example{
 		},
 		want: []string{`POST /hooks signed {"ref":"refs/heads/main"}`, `POST /hooks signed {"ref":"refs/heads/next"}`},
 	},
+	"entities": {
+		env: []string{"SHOPIFY_SECRET=new-0123456789abcdef", "STRIPE_WEBHOOK_SECRET=" + inSecret},
+		posts: []post{
+			shop("new-0123456789abcdef", "orders/create", "1", `{"id":450789469,"updated_at":"2026-11-24T10:00:00+01:00"}`),
+			paidFor("evt_1", `{"order_id":"450789469"}`),
+			paidFor("evt_2", `{}`),
+		},
+		want: []string{
+			`POST /orders/450789469/events plain {"order":"450789469","version":"2026-11-24T10:00:00+01:00","what":"orders/create"}`,
+			`POST /orders/450789469/events plain {"order":"450789469","version":"[\"1795400000\",\"evt_1\"]","what":"payment_intent.succeeded"}`,
+		},
+		check: func(t *testing.T, r request) {
+			if got := r.header.Get("Seawall-Entity"); got != "order/450789469" {
+				t.Errorf("seawall-entity: %q", got)
+			}
+			if r.header.Get("Seawall-Version") == "" {
+				t.Error("no seawall-version")
+			}
+		},
+	},
 	"payments": {elsewhere: "TestG6_ExampleOfPayments"},
 	"cutover": {
 		env:   []string{"STRIPE_WEBHOOK_SECRET=" + inSecret},
@@ -101,6 +121,11 @@ var examples = map[string]example{
 
 func paid(id string, live bool) post {
 	body := fmt.Sprintf(`{"id":%q,"type":"payment_intent.succeeded","created":1795400000,"livemode":%t,"data":{"object":{"id":"pi_1"}}}`, id, live)
+	return post{"stripe", stripe(inSecret, body), body}
+}
+
+func paidFor(id, metadata string) post {
+	body := fmt.Sprintf(`{"id":%q,"type":"payment_intent.succeeded","created":1795400000,"data":{"object":{"id":"pi_1","metadata":%s}}}`, id, metadata)
 	return post{"stripe", stripe(inSecret, body), body}
 }
 

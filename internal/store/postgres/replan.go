@@ -10,8 +10,7 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-func (s *Store) Replan(ctx context.Context, id seawall.EventID, routing seawall.Routing, decisions []seawall.Decision,
-	ds []seawall.Delivery, a seawall.Action) (added []seawall.Delivery, err error) {
+func (s *Store) Replan(ctx context.Context, ev *seawall.Event, ds []seawall.Delivery, a seawall.Action) (added []seawall.Delivery, err error) {
 	lines, routes := make([]queue, len(ds)), make([]int32, len(ds))
 	for i, d := range ds { // outside of the transaction, where names are written at once
 		if lines[i], err = s.names.queue(ctx, lineOf(&d)); err != nil {
@@ -27,7 +26,7 @@ func (s *Store) Replan(ctx context.Context, id seawall.EventID, routing seawall.
 		if err != nil {
 			return err
 		}
-		e, err := s.replanned(ctx, tx, id, closing, routing, pack.Plan(decisions))
+		e, err := s.replanned(ctx, tx, ev, closing)
 		if err != nil {
 			return err
 		}
@@ -51,13 +50,15 @@ type planned struct {
 	part int32
 }
 
-// replanned locks an event, sets its routing and plan, and returns it.
-func (s *Store) replanned(ctx context.Context, tx pgx.Tx, id seawall.EventID, closing int32, routing seawall.Routing, plan []byte) (e planned, err error) {
+// replanned locks an event, sets what planning made of it, and returns it.
+func (s *Store) replanned(ctx context.Context, tx pgx.Tx, ev *seawall.Event, closing int32) (e planned, err error) {
+	id := ev.ID
 	at, err := find(ctx, tx, id)
 	if err != nil {
 		return e, err
 	}
-	_, err = tx.Exec(ctx, "UPDATE event SET routing = $3, plan = $4 WHERE seq = $1 AND part = $2", at.seq, at.part, int16(routing), plan)
+	_, err = tx.Exec(ctx, "UPDATE event SET routing = $3, plan = $4, entity = $5, version = $6 WHERE seq = $1 AND part = $2",
+		at.seq, at.part, int16(ev.Routing), pack.Plan(ev.Decisions), orNull(legible(ev.Entity)), orNull(legible(ev.Version)))
 	if err != nil {
 		return e, err
 	}

@@ -8,17 +8,16 @@ import (
 )
 
 var (
-	qPlan   = newQuery("UPDATE event SET routing = ?, plan = ? WHERE seq = ?")
+	qPlan   = newQuery("UPDATE event SET routing = ?, plan = ?, entity = ?, version = ? WHERE seq = ?")
 	qRouted = newQuery(`SELECT EXISTS (SELECT 1 FROM unfinished WHERE id BETWEEN ?1 AND ?2 AND route = ?3)
 		OR EXISTS (SELECT 1 FROM finished WHERE id BETWEEN ?1 AND ?2 AND route = ?3)`)
 )
 
-func (s *Store) Replan(ctx context.Context, id seawall.EventID, routing seawall.Routing, decisions []seawall.Decision,
-	ds []seawall.Delivery, a seawall.Action) (added []seawall.Delivery, err error) {
-	plan := pack.Plan(decisions)
+func (s *Store) Replan(ctx context.Context, ev *seawall.Event, ds []seawall.Delivery, a seawall.Action) (added []seawall.Delivery, err error) {
+	plan := pack.Plan(ev.Decisions)
 	err = s.write(ctx, len(plan)+128*len(ds), func(t *txn) error {
 		added = nil
-		seq, err := t.eventSeq(id)
+		seq, err := t.eventSeq(ev.ID)
 		if err != nil {
 			return err
 		}
@@ -26,7 +25,7 @@ func (s *Store) Replan(ctx context.Context, id seawall.EventID, routing seawall.
 		if err != nil {
 			return err
 		}
-		if err := t.use(qPlan).int(int64(routing)).blob(plan).int(seq).exec(); err != nil {
+		if err := t.use(qPlan).int(int64(ev.Routing)).blob(plan).text(ev.Entity).text(ev.Version).int(seq).exec(); err != nil {
 			return err
 		}
 		for _, d := range ds {

@@ -128,15 +128,21 @@ func testReplan(t *testing.T, s *suite) {
 		{Route: "shop to orders", Destination: "orders", System: "orders"},
 		{Route: "shop to audit", Destination: "audit", System: "audit", Revision: 2},
 	}
-	added, err := s.Store.Replan(t.Context(), e.ID, seawall.Routed, plan, ds, seawall.Action{What: "replan", By: "ann", On: e.ID.String()})
+	planned := &seawall.Event{ID: e.ID, Routing: seawall.Routed, Decisions: plan, Entity: "order/1", Version: "7"}
+	added, err := s.Store.Replan(t.Context(), planned, ds, seawall.Action{What: "replan", By: "ann", On: e.ID.String()})
 	must(t, err)
 	if len(added) != 1 || added[0].ID != e.ID.Delivery(2) || added[0].Destination != "audit" {
 		t.Fatalf("added %+v", added)
 	}
 	got, err := s.Store.Event(t.Context(), e.ID)
 	must(t, err)
-	if !reflect.DeepEqual(got.Decisions, plan) {
-		t.Errorf("decisions %+v", got.Decisions)
+	if !reflect.DeepEqual(got.Decisions, plan) || got.Entity != "order/1" || got.Version != "7" {
+		t.Errorf("decisions %+v, entity %q, version %q", got.Decisions, got.Entity, got.Version)
+	}
+	list, err := s.Store.ListEvents(t.Context(), store.EventFilter{Entity: "order/1"}, store.Page{})
+	must(t, err)
+	if len(list.Items) != 1 || list.Items[0].ID != e.ID {
+		t.Errorf("by its entity: %+v", list.Items)
 	}
 	s.delivery(t, added[0].ID, seawall.Pending)
 	if n := s.depth(t, "audit").Pending; n != 1 {
