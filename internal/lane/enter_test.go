@@ -89,6 +89,7 @@ func TestWaitingForASystemHoldsNothing(t *testing.T) {
 			g.tickets <- struct{}{}
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(tried) != 2 || tried[0].Delivery.ID == ids[1] || tried[1].Delivery.ID == ids[1] {
 			t.Errorf("%d tried, one of them canceled while it waited", len(tried))
 		}
@@ -121,6 +122,7 @@ func TestWaitingForASystemHoldsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(tried) != 3 {
 			t.Errorf("%d tried after the pause, want 3", len(tried))
 		}
