@@ -24,15 +24,17 @@ type book struct {
 	asked   map[string]int
 	entries map[string]int
 	first   []string // ids, in the order they came
+	says    func(w http.ResponseWriter, entries int)
 }
 
 func newBook(t *testing.T) *book {
 	b := &book{asked: map[string]int{}, entries: map[string]int{}}
+	b.says = func(w http.ResponseWriter, entries int) { fmt.Fprintf(w, `{"entries":%d}`, entries) }
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if r.Method == http.MethodGet {
-			fmt.Fprintf(w, `{"entries":%d}`, b.entries[r.URL.Query().Get("of")])
+			b.says(w, b.entries[r.URL.Query().Get("of")])
 			return
 		}
 		id := r.Header.Get("X-Of")
@@ -50,13 +52,9 @@ func newBook(t *testing.T) *book {
 	return b
 }
 
-// G6 for what no caller waits for: an event that became a delivery to a system
-// where a repetition would count twice. What took effect is not sent again, what
-// did not is.
-func TestG6_ADeliveryIsCheckedBeforeItIsRepeated(t *testing.T) { onBoth(t, deliveryIsChecked) }
-
-func deliveryIsChecked(t *testing.T, on func(*config.Config) *config.Config) {
-	b := newBook(t)
+// checking is a configuration whose one destination writes into b.
+func checking(t *testing.T, b *book) *config.Config {
+	t.Helper()
 	base, err := url.Parse(b.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -81,10 +79,20 @@ func deliveryIsChecked(t *testing.T, on func(*config.Config) *config.Config) {
 	to.System, to.Unsafe, to.OnUnknown = "book", true, []config.OnUnknown{config.UnknownCheck, config.UnknownHold}
 	to.Headers = []config.Header{{Name: "X-Of", Value: template("{$event.source_id}")}}
 	to.Check = &config.Check{
-		URL: template(b.URL + "/entries?of={$event.source_id}"), After: 10 * time.Millisecond, Tries: 3,
-		Found: code(".entries > 0"), Absent: code(".entries == 0"),
+		URL: template(b.URL + "/entries?of={$event.source_id}"), After: 10 * time.Millisecond, Tries: 2,
+		Found: code(".entries > 0"), Absent: code("(.entries // 0) == 0"),
 	}
-	r := run(t, on(c))
+	return c
+}
+
+// G6 for what no caller waits for: an event that became a delivery to a system
+// where a repetition would count twice. What took effect is not sent again, what
+// did not is.
+func TestG6_ADeliveryIsCheckedBeforeItIsRepeated(t *testing.T) { onBoth(t, deliveryIsChecked) }
+
+func deliveryIsChecked(t *testing.T, on func(*config.Config) *config.Config) {
+	b := newBook(t)
+	r := run(t, on(checking(t, b)))
 	for n := range many {
 		if status := r.send(n); status != http.StatusOK {
 			t.Fatalf("answered %d", status)
@@ -101,6 +109,37 @@ func deliveryIsChecked(t *testing.T, on func(*config.Config) *config.Config) {
 	}
 	if len(b.first) != many {
 		t.Errorf("%d events came, want %d", len(b.first), many)
+	}
+}
+
+// An answer that is empty, cut off, unreadable or a failure proves nothing, though
+// the expression would take it for "there is none": it is held.
+func TestG6_OnlyAWholeAnswerIsProof(t *testing.T) {
+	for name, says := range map[string]func(w http.ResponseWriter, entries int){
+		"empty":      func(http.ResponseWriter, int) {},
+		"null":       func(w http.ResponseWriter, _ int) { fmt.Fprint(w, "null") },
+		"unreadable": func(w http.ResponseWriter, _ int) { fmt.Fprint(w, `{"entries":`) },
+		"cut off": func(w http.ResponseWriter, _ int) {
+			w.Header().Set("Content-Length", "1000")
+			fmt.Fprint(w, `{"entries":0}`)
+		},
+		"failed":  func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusInternalServerError); fmt.Fprint(w, `{}`) },
+		"missing": func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusNotFound) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBook(t)
+			b.says = says
+			r := run(t, checking(t, b))
+			for n := range 2 { // one that took effect, one that did not
+				r.send(n)
+			}
+			r.all(2, seawall.Held)
+			for id, n := range b.asked {
+				if n != 1 {
+					t.Errorf("%s was sent %d times", id, n)
+				}
+			}
+		})
 	}
 }
 

@@ -40,6 +40,13 @@ func (a *arrivals) peak() int {
 	return a.most
 }
 
+// forget begins anew; what is under way stays so.
+func (a *arrivals) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at, a.most = nil, a.flight
+}
+
 // idle tells whether nothing is under way.
 func (a *arrivals) idle() bool {
 	a.mu.Lock()

@@ -43,20 +43,23 @@ func limitsHold(t *testing.T, nodes int) {
 		case <-r.Context().Done():
 		}
 	})
-	events := times(150, 900)
+	events := times(240, 1200)
 	s := open(t, nodes, witness.Setup{
 		Sources: "  in: { provider: none }",
 		Destinations: fmt.Sprintf(`  rated: { url: "%[1]s/rated", shards: 4, limit: { rate: %[2]d/s, burst: %[3]d } }
   narrow: { url: "%[1]s/narrow", shards: 4, limit: { concurrency: %[4]d } }`, system.URL, rate, burst, atATime),
 		Routes: "  - { from: in, to: rated }\n  - { from: in, to: narrow }",
 	})
+	count := func() (n int) { seen.Range(func(any, any) bool { n++; return true }); return n }
+	before := s.spread("in")
+	s.until(patience, "what was sent before has come", func() bool { return rated.count() >= before && count() >= before })
+	rated.forget()
 	s.send("in", events)
-	s.until(patience, "a part has come", func() bool { return rated.count() >= events/3 })
+	s.until(patience, "a part has come", func() bool { return rated.count() >= events*2/3 })
 	must(t, s.fleet.Kill(0))
 	s.start(0)
-	count := func() (n int) { seen.Range(func(any, any) bool { n++; return true }); return n }
 	s.until(patience+time.Duration(events/rate)*time.Second, "everything has come", func() bool {
-		return rated.count() >= events && count() >= events
+		return rated.count() >= events && count() >= before+events
 	})
 	for _, d := range []time.Duration{time.Second, 3 * time.Second, rated.span()} {
 		most := burst + int(float64(rate)*(d+permitLasts+onItsWay).Seconds())

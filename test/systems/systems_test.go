@@ -191,6 +191,29 @@ func (s *scene) send(source string, n int) {
 
 var sent atomic.Int64
 
+// spread sends events, now and then, until every node has delivered some of them:
+// a limit that only one node knows of would show nothing before. It returns how
+// many it sent.
+func (s *scene) spread(source string) (n int) {
+	s.Helper()
+	left := map[int]int{}
+	for i, g := range s.fleet.Nodes {
+		left[i], _ = g.Attempts(s.Context())
+	}
+	s.until(patience, "every node delivers", func() bool {
+		s.send(source, 4)
+		n += 4
+		witness.Pause(s.Context(), 300*time.Millisecond)
+		for i, before := range left {
+			if now, err := s.fleet.Nodes[i].Attempts(s.Context()); err == nil && now > before {
+				delete(left, i)
+			}
+		}
+		return len(left) == 0
+	})
+	return n
+}
+
 // system is how a system stands, as a node knows it.
 type system struct {
 	Name    string
