@@ -32,6 +32,8 @@ type renewer interface {
 	auth
 	// refused tells whether there are others now than those of r.
 	refused(ctx context.Context, r *send.Request) bool
+	// taken hears that those of r were not refused.
+	taken(r *send.Request)
 }
 
 func (y *System) authOf(c *config.System, sender *send.Sender, box *seal.Box, before auth) auth {
@@ -146,13 +148,21 @@ func (set *settings) once(ctx context.Context, r *send.Request, how way, now fun
 	again := *r
 	again.Header = r.Header.Clone()
 	reply := how(ctx, set.sender, r)
-	if reply.Response == nil || reply.Response.Status != http.StatusUnauthorized || reply.Canceled {
+	if reply.Response == nil || reply.Canceled {
+		return reply
+	}
+	if reply.Response.Status != http.StatusUnauthorized {
+		a.taken(&again)
 		return reply
 	}
 	if !a.refused(ctx, &again) || a.put(ctx, &again, now()) != nil {
 		return reply
 	}
-	return how(ctx, set.sender, &again)
+	sent := send.Request{Header: again.Header.Clone()}
+	if reply = how(ctx, set.sender, &again); reply.Response != nil && reply.Response.Status != http.StatusUnauthorized {
+		a.taken(&sent)
+	}
+	return reply
 }
 
 // authorize adds the credentials, to a request for the system itself only: a path

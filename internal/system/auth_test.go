@@ -230,6 +230,13 @@ func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	if r, _ = try(t, y, srv.URL+"/p", "x"); r.Response.Status != 401 || requests.Load() != 5 {
 		t.Errorf("never good: HTTP %d after %d requests", r.Response.Status, requests.Load())
 	}
+	// A system that refuses all of them has us fetch no more for each request.
+	for range 5 {
+		try(t, y, srv.URL+"/p", "x")
+	}
+	if requests.Load() != 10 || tokens.Load() != 3 {
+		t.Errorf("never good: %d requests, %d tokens", requests.Load(), tokens.Load())
+	}
 	if strings.Contains(log.String()+fmt.Sprint(shown), canary) {
 		t.Error("a token is shown")
 	}

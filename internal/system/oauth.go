@@ -31,6 +31,7 @@ const (
 	renewPause  = 2 * time.Second        // after one that failed
 	renewPerson = 30 * time.Second       // after one that only a person can mend
 	renewAhead  = 2 * time.Minute        // of the expiry at most
+	renewYoung  = 10 * time.Second       // a token that was got for a refusal is not given up for another so soon
 	keepTries   = 5
 )
 
@@ -47,6 +48,7 @@ type oauth struct {
 	box    *seal.Box
 	now    token
 	before string // the access token before; it may still be under way
+	forced bool   // now was got since the one before was refused, and was not taken yet
 	flight *renewal
 	failed error
 	pause  time.Time // until the next try, where the last one failed
@@ -104,11 +106,32 @@ func (t token) header() string { return t.Type + " " + t.Access }
 
 func (o *oauth) refused(ctx context.Context, r *send.Request) bool {
 	_, access, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if o.vain(access) {
+		return false
+	}
 	_, err := o.token(ctx, access)
 	if err != nil && ctx.Err() == nil {
 		o.all.complain("an access token was refused, and there is no other", "system", o.system, "error", err)
 	}
 	return err == nil
+}
+
+// vain tells whether another token would be refused like this one: it was itself
+// got a moment ago in place of one that was. A system that refuses all we bring must
+// not have us at the token endpoint for each request.
+func (o *oauth) vain(access string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.forced && access == o.now.Access && o.all.Now().Sub(o.now.Got).Abs() < renewYoung
+}
+
+func (o *oauth) taken(r *send.Request) {
+	_, access, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if access == o.now.Access {
+		o.forced = false
+	}
 }
 
 // good tells whether a token can be used.
@@ -181,7 +204,7 @@ func (o *oauth) renew(ctx context.Context, f *renewal, refused string) {
 	f.token, f.err = t, err
 	if err == nil {
 		if t.Access != o.now.Access {
-			o.before = o.now.Access
+			o.before, o.forced = o.now.Access, refused != ""
 		}
 		o.now, o.failed, o.pause = t, nil, time.Time{}
 		return
