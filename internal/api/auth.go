@@ -92,7 +92,7 @@ func (s *server) admit(r *http.Request) (principal, *Problem) {
 	}
 	if !sent {
 		return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrUnauthorized, "a token is needed").
-			WithHint("send it as: Authorization: Bearer swt_…; seawall token create makes one"))
+			WithHint("send it as: Authorization: Bearer swt_…; seawall token create --scope admin (or read) makes one; those for calls and events are for the internal listener"))
 	}
 	s.Log.WarnContext(r.Context(), "token refused", "remote", r.RemoteAddr)
 	return principal{}, s.problem(r.Context(), seawall.Errorf(seawall.ErrUnauthorized, "the token is unknown or has expired"))

@@ -223,6 +223,9 @@ func (a *App) Run(ctx context.Context) (err error) {
 	notary.Go(func() error { return a.receive.Run(notes) })
 	keeper.Go(func() error { return a.systems.Run(sending) })
 	a.Log.Info("listening", "public", a.PublicAddr(), "admin", a.AdminAddr(), "internal", a.InnerAddr(), "revision", a.path.now().revision)
+	for _, l := range a.alone {
+		a.Log.Info("listening for a system", "system", l.system, "at", l.Addr().String())
+	}
 
 	<-run.Done()
 	close(a.stopping)
