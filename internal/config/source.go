@@ -55,6 +55,7 @@ func (r *reader) source(c *Config, name string, v value) *Source {
 		SecretEnc:  o.get("secret_encoding").text(),
 		Pairs:      pairs(o.get("pairs")),
 		Tolerance:  o.get("tolerance").duration(0, time.Second, day),
+		Each:       o.get("each").code(),
 		ID:         o.get("id").code(),
 		Type:       o.get("type").code(),
 		Time:       o.get("time").code(),

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -72,6 +73,10 @@ func Compile(source string, scope ...string) (code *Code, err error) {
 
 // Source returns the expression as written.
 func (c *Code) Source() string { return c.source }
+
+// Path returns the names of an expression that is only a path, such as .data.id;
+// nil if it is anything else.
+func (c *Code) Path() []string { return slices.Clone(c.path) }
 
 // Shown returns the same expression with another Source: as it is written in a
 // file, where this one has a secret in its place.

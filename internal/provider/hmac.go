@@ -22,7 +22,7 @@ var genericHMAC = entry{
 		ID:    genericID,
 		Needs: "secret, header",
 		Keys: []string{"secret", "header", "algorithm", "encoding", "prefix", "signed", "secret_encoding", "pairs", "timestamp", "tolerance",
-			"id", "type", "time"},
+			"each", "id", "type", "time"},
 	},
 	open:   openHMAC,
 	sample: genericSample,

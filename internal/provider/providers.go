@@ -93,6 +93,9 @@ func (e *entry) source(s Settings) (*source, error) {
 	if s.Tolerance < 0 {
 		return nil, wrong("tolerance", "is negative").hint("how far the signed time may be from ours, for example 5m")
 	}
+	if err := s.checkEach(); err != nil {
+		return nil, err
+	}
 	src, err := e.open(s)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type Settings struct {
 
 	Fetch Fetcher // gets keys from the provider; nil: none can be had
 
+	Each *expr.Code // generic sources: where in the body a list of events is; nil: the body is one
 	ID   *expr.Code // generic sources: jq on the body; nil: none
 	Type *expr.Code
 	Time *expr.Code
@@ -88,6 +89,7 @@ func (s *Settings) given() []string {
 		{"pairs", s.Pairs != nil},
 		{"timestamp", s.Timestamp != TimestampSpec{}},
 		{"tolerance", s.Tolerance != 0},
+		{"each", s.Each != nil},
 		{"id", s.ID != nil},
 		{"type", s.Type != nil},
 		{"time", s.Time != nil},

@@ -94,7 +94,7 @@ func TestInfoKeys(t *testing.T) {
 	all := Settings{
 		Secrets: []Secret{{}}, Tokens: []Secret{{}}, PublicKeys: []string{""}, Username: "u", Password: "p", Header: "h", Query: "q", Algorithm: "a",
 		Encoding: "e", Prefix: "p", Signed: "s", SecretEnc: "e", Pairs: &Pairs{}, Timestamp: TimestampSpec{Unit: "s"}, Tolerance: 1,
-		ID: new(expr.Code), Type: new(expr.Code), Time: new(expr.Code),
+		Each: new(expr.Code), ID: new(expr.Code), Type: new(expr.Code), Time: new(expr.Code),
 	}
 	known := strings.Join(all.given(), " ") + " "
 	for _, info := range Names() {

@@ -19,7 +19,7 @@ var genericToken = entry{
 		Doc:   "Authorization: Bearer …; or a header or a query parameter as set",
 		ID:    genericID,
 		Needs: "token",
-		Keys:  []string{"token", "header", "query", "id", "type", "time"},
+		Keys:  []string{"token", "header", "query", "each", "id", "type", "time"},
 	},
 	open:   openToken,
 	sample: genericSample,
@@ -114,7 +114,7 @@ var genericBasic = entry{
 		Doc:   "Authorization: Basic … (RFC 7617)",
 		ID:    genericID,
 		Needs: "username, password",
-		Keys:  []string{"username", "password", "id", "type", "time"},
+		Keys:  []string{"username", "password", "each", "id", "type", "time"},
 	},
 	open:   openBasic,
 	sample: genericSample,
@@ -165,7 +165,7 @@ var genericNone = entry{
 		Doc:   "anyone who knows the address can send; for tests and private networks",
 		ID:    genericID,
 		Needs: "nothing",
-		Keys:  []string{"id", "type", "time"},
+		Keys:  []string{"each", "id", "type", "time"},
 	},
 	open: func(s Settings) (*source, error) {
 		return &source{
