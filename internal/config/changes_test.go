@@ -9,6 +9,7 @@ func TestChanges(t *testing.T) {
 	const before = `
 limits: { body: 1MiB }
 sources: { a: { provider: none }, b: { provider: none } }
+entities: { order: { a: { key: .id } }, user: { b: { key: .id } } }
 destinations: { x: { url: "https://x.example" }, y: { url: "https://y.example" } }
 routes: [{ from: a, to: x }, { from: b, to: y }]
 `
@@ -18,6 +19,10 @@ limits:
 sources:
   a: { provider: 'none' } # a comment
   b: { provider: none }
+entities:
+  order:
+    a: { key: ".id" }
+  user: { b: { key: .id } }
 destinations:
   x: { url: https://x.example }
   y:
@@ -29,6 +34,7 @@ routes:
 	const after = `
 limits: { body: 2MiB }
 sources: { a: { provider: none }, b: { provider: none, body: 1MiB } }
+entities: { order: { a: { key: .no } }, invoice: { b: { key: .id } } }
 destinations: { x: { url: "https://x.example" }, z: { url: "https://y.example", renamed_from: y } }
 routes: [{ from: a, to: x, when: .x }, { from: b, to: z }]
 `
@@ -42,7 +48,7 @@ routes: [{ from: a, to: x, when: .x }, { from: b, to: z }]
 	if got := Changes(read(before), read(laidOutOtherwise)); len(got) > 0 {
 		t.Errorf("%v", got)
 	}
-	want := map[string]string{"settings": "~", "sources": "~b", "destinations": "+z -y", "routes": "~a-x +b-z -b-y"}
+	want := map[string]string{"settings": "~", "sources": "~b", "entities": "~order +invoice -user", "destinations": "+z -y", "routes": "~a-x +b-z -b-y"}
 	if got := Changes(read(before), read(after)); !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

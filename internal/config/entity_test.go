@@ -25,3 +25,32 @@ func TestOverlap(t *testing.T) {
 		}
 	}
 }
+
+// Two patterns overlap exactly if some type matches both.
+func TestOverlapIsExact(t *testing.T) {
+	words := func(letters string, most int) []string {
+		all, last := []string{}, []string{""}
+		for range most {
+			var next []string
+			for _, w := range last {
+				for _, l := range letters {
+					next = append(next, w+string(l))
+				}
+			}
+			all, last = append(all, next...), next
+		}
+		return all
+	}
+	patterns, kinds := words("ab*", 3), append(words("ab", 6), "")
+	for _, p := range patterns {
+		for _, q := range patterns {
+			want := false
+			for _, k := range kinds {
+				want = want || covers(p, k) && covers(q, k)
+			}
+			if overlap(p, q) != want {
+				t.Errorf("%s and %s: want %t", p, q, want)
+			}
+		}
+	}
+}

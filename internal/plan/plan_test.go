@@ -185,14 +185,24 @@ func TestGlobs(t *testing.T) {
 
 func BenchmarkPlan(b *testing.B) {
 	body := `{"ref":"refs/heads/main","action":"opened","pad":"` + strings.Repeat("x", 950) + `"}`
+	claims := map[string]*config.Entity{
+		"entity of the provider": {Name: "order", Claims: []config.Claim{{Source: "hub"}}},
+		"entity by jq":           {Name: "order", Claims: []config.Claim{{Source: "hub", Key: code(b, ".ref"), Version: []*expr.Code{code(b, ".action")}}}},
+	}
+	plain := []*config.Route{{Name: "r", From: "hub", To: "a"}}
 	for name, routes := range map[string][]*config.Route{
+		"entity of the provider": plain, "entity by jq": plain,
 		"plain":   {{Name: "r", From: "hub", To: "a"}},
 		"types":   {{Name: "r", From: "hub", Types: []string{"issues.*", "push"}, To: "a"}, {Name: "s", From: "hub", Types: []string{"issues.*"}, To: "a"}},
 		"when":    {{Name: "r", From: "hub", When: code(b, `.ref == "refs/heads/main"`), To: "a"}},
 		"3 whens": {{Name: "r", From: "hub", When: code(b, `.ref == "a"`), To: "a"}, {Name: "s", From: "hub", When: code(b, `.ref == "b"`), To: "a"}, {Name: "t", From: "hub", When: code(b, `.action`), To: "a"}},
 	} {
 		b.Run(name, func(b *testing.B) {
-			p := New(&config.Config{Routes: routes})
+			c := &config.Config{Routes: routes}
+			if e := claims[name]; e != nil {
+				c.Entities = []*config.Entity{e}
+			}
+			p := New(c)
 			ev := event("push", body)
 			b.ReportAllocs()
 			for b.Loop() {
