@@ -130,7 +130,7 @@ type Settlement struct {
 	Due      time.Time       // for Pending
 	Step     seawall.Step    // for Pending: what the next attempt does
 	Move     *Place          // for Pending, not nil: the delivery goes on in that queue, as a first try, diverted
-	Answer   *seawall.Answer // of a call: kept with its delivery
+	Answer   *seawall.Answer // of a call: kept with its delivery, also with one that was canceled meanwhile
 	Disable  string          // not "": the destination's gate becomes Disabled, for this reason
 	Outcomes []Acceptance    // events that this outcome is, accepted in the same transaction
 	At       time.Time       // when it was decided

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -455,8 +456,8 @@ func TestG7_ProbeOfANodeThatDiedIsFreed(t *testing.T) {
 func TestG7_ClockSetBackKeepsNoBreakerOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(time.Now)
-		set := time.Duration(0)
-		clock := func() time.Time { return time.Now().Add(set).Round(0) }
+		var set atomic.Int64
+		clock := func() time.Time { return time.Now().Add(time.Duration(set.Load())).Round(0) }
 		begin := func(name string) *System {
 			s := New(Options{Store: m, Node: name, Now: clock, Log: slog.New(slog.DiscardHandler)})
 			s.Use(&config.Config{Systems: []*config.System{{Name: "crm"}}})
@@ -481,12 +482,12 @@ func TestG7_ClockSetBackKeepsNoBreakerOpen(t *testing.T) {
 		if _, open := y.Open(); !open {
 			t.Fatal("not open")
 		}
-		set -= time.Hour
+		set.Add(-int64(time.Hour))
 		p := enters(y)
 		if !p.probe {
 			t.Error("no probe")
 		}
-		set -= time.Hour // n1 dies with it
+		set.Add(-int64(time.Hour)) // n1 dies with it
 		if p = enters(begin("n2")); !p.probe {
 			t.Error("no probe")
 		}

@@ -14,7 +14,7 @@ import (
 const (
 	qStands   = "SELECT true FROM lane WHERE id = $1 AND node = $2 AND token = $3 FOR SHARE"
 	qStanding = `SELECT d.part, d.queue, q.lane, d.attempts FROM delivery d JOIN queue q ON q.id = d.queue WHERE d.id = $1 FOR UPDATE OF d`
-	qEnded    = `SELECT f.part, f.queue, q.lane, f.attempts, f.last FROM finished f JOIN queue q ON q.id = f.queue
+	qEnded    = `SELECT f.part, f.queue, q.lane, f.attempts, f.state, f.last FROM finished f JOIN queue q ON q.id = f.queue
 		WHERE f.id = $1 AND f.part IN ($2, 0) FOR UPDATE OF f`
 
 	qFinish = `WITH d AS (DELETE FROM delivery WHERE id = $1 RETURNING *)
@@ -105,11 +105,13 @@ func (s *Store) settleOne(ctx context.Context, q querier, st *settlement) (came 
 }
 
 // settleEnded keeps the attempt of a delivery that has ended: someone canceled
-// it, or this very settlement was committed and its caller never heard.
+// it, or this very settlement was committed and its caller never heard. Of a call that
+// was canceled as it was being made, what was answered all the same is kept, too.
 func (s *Store) settleEnded(ctx context.Context, q querier, st *settlement) (came bool, err error) {
 	var now standing
+	var state int16
 	var last []byte
-	err = q.QueryRow(ctx, qEnded, st.key, dayOf(st.Delivery.Event())).Scan(&now.part, &now.queue, &now.lane, &now.attempts, &last)
+	err = q.QueryRow(ctx, qEnded, st.key, dayOf(st.Delivery.Event())).Scan(&now.part, &now.queue, &now.lane, &now.attempts, &state, &last)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -139,8 +141,13 @@ func (s *Store) settleEnded(ctx context.Context, q querier, st *settlement) (cam
 		return false, err
 	}
 	_, data := st.numbered(now.attempts + 1)
-	_, err = q.Exec(ctx, qAddAttempt, now.part, st.key, now.attempts+1, data)
-	return false, err
+	if _, err = q.Exec(ctx, qAddAttempt, now.part, st.key, now.attempts+1, data); err != nil {
+		return false, err
+	}
+	if st.Answer == nil || seawall.State(state) != seawall.Canceled {
+		return false, nil
+	}
+	return false, addAnswers(ctx, q, []*settlement{st})
 }
 
 // sameTry tells whether the delivery's last attempt, which did not end it, is

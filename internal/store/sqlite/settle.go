@@ -198,7 +198,8 @@ func stepFlags(in *settlement) int64 {
 	return int64(in.Step) << stepShift
 }
 
-// settleEnded keeps the attempt of a delivery that someone ended meanwhile.
+// settleEnded keeps the attempt of a delivery that someone ended meanwhile, and of a
+// call that was canceled as it was being made what was answered all the same.
 func (t *txn) settleEnded(in *settlement, key int64) error {
 	now, found, err := t.standing(qFinishedNow, key)
 	if err != nil || !found {
@@ -206,6 +207,11 @@ func (t *txn) settleEnded(in *settlement, key int64) error {
 	}
 	if in.Disable != "" {
 		if err := t.disable(in, now.queue); err != nil {
+			return err
+		}
+	}
+	if in.Answer != nil && now.state == seawall.Canceled {
+		if err := t.addAnswer(key, in.Answer, in.headers); err != nil {
 			return err
 		}
 	}

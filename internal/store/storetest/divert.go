@@ -212,7 +212,9 @@ func testAnswers(t *testing.T, s *suite) {
 	answer(2, want[all[1]], store.Done)
 	_, err := s.Store.Cancel(t.Context(), all[2:3], "no", seawall.Action{What: "cancel"})
 	must(t, err)
-	answer(3, &seawall.Answer{At: now, Status: 200}, store.Ended)
+	// Whoever canceled it was too late: it was being made.
+	want[all[2]] = &seawall.Answer{At: now, Status: 200, Body: []byte("late")}
+	answer(3, want[all[2]], store.Ended)
 	stale := l
 	l.Token++
 	answer(2, &seawall.Answer{At: now, Status: 200}, store.Fenced)
