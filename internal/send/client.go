@@ -23,7 +23,47 @@ const (
 // net/http has them. Configurations have few.
 type clients struct {
 	mu    sync.RWMutex
-	byset map[Timeouts]*http.Transport
+	byset map[Timeouts]*client
+}
+
+// client is a transport that can be given up while requests are under way.
+//
+// net/http puts a connection among the idle ones a moment before whoever asked has
+// the answer. Closed then, it takes the answer along, and an attempt that took
+// effect ends as unknown. So idle connections are only closed while no answer is
+// waited for, and once more whenever the last one has come.
+type client struct {
+	*http.Transport
+	mu      sync.Mutex
+	waiting int // for an answer
+	givenUp bool
+}
+
+func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	c.waiting++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.waiting--
+		c.tidy()
+	}()
+	return c.Transport.RoundTrip(r)
+}
+
+func (c *client) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.givenUp = true
+	c.tidy()
+}
+
+// tidy closes what nobody will use. The caller has the lock.
+func (c *client) tidy() {
+	if c.givenUp && c.waiting == 0 {
+		c.CloseIdleConnections()
+	}
 }
 
 func (c *clients) reset() {
@@ -31,34 +71,34 @@ func (c *clients) reset() {
 	old := c.byset
 	c.byset = nil
 	c.mu.Unlock()
-	for _, t := range old {
-		t.CloseIdleConnections()
+	for _, o := range old {
+		o.giveUp()
 	}
 }
 
-func (s *Sender) client(limits Timeouts) *http.Transport {
+func (s *Sender) client(limits Timeouts) *client {
 	if limits.Header >= limits.Whole && limits.Whole > 0 {
 		limits.Header = 0 // it would only cost a timer
 	}
 	limits.Whole = 0 // not the transport's
 	c := &s.clients
 	c.mu.RLock()
-	t := c.byset[limits]
+	had := c.byset[limits]
 	c.mu.RUnlock()
-	if t != nil {
-		return t
+	if had != nil {
+		return had
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.byset[limits]; t != nil {
-		return t
+	if had := c.byset[limits]; had != nil {
+		return had
 	}
 	if c.byset == nil {
-		c.byset = map[Timeouts]*http.Transport{}
+		c.byset = map[Timeouts]*client{}
 	}
-	t = s.transport(limits)
-	c.byset[limits] = t
-	return t
+	made := &client{Transport: s.transport(limits)}
+	c.byset[limits] = made
+	return made
 }
 
 func (s *Sender) transport(limits Timeouts) *http.Transport {

@@ -89,7 +89,8 @@ func New(o Options) *Sender {
 	return s
 }
 
-// Close closes the idle connections. Attempts in flight go on.
+// Close closes the idle connections, some of them only once the attempts in flight
+// have their answers. These go on.
 func (s *Sender) Close() { s.clients.reset() }
 
 // Do makes one attempt. It returns soon after ctx ends.
