@@ -12,6 +12,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/settle"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -347,4 +348,23 @@ func opensAndCloses(t *testing.T, on func(*config.Config) *config.Config) {
 		t.Errorf("%d of %d events taken", total, events)
 	}
 	t.Logf("%d taken by the destination, %d by its fallback", len(shop.taken), len(ops.taken))
+}
+
+// The fixed answer says that the call was never made. After a replay that is not so,
+// whatever the person who replayed it knows.
+func TestG6_AnOpenBreakerAnswersNothingThatWasEverSent(t *testing.T) {
+	at := time.Unix(1764000000, 0)
+	for attempts, want := range []seawall.State{seawall.Dead, seawall.Pending} {
+		s := (&path{}).aside(&try{
+			Claimed: &store.Claimed{Delivery: seawall.Delivery{Attempts: attempts}, Event: &seawall.Event{}},
+			way: &way{
+				policy:   settle.Policy{Unsafe: true, Call: true},
+				fallback: &config.Fallback{OnOpen: true, Answer: &seawall.Answer{Status: 200}},
+			},
+			pass: aside{at.Add(time.Minute)}, at: at,
+		})
+		if s.State != want || (s.Answer != nil) != (want == seawall.Dead) || s.Attempt != nil {
+			t.Errorf("after %d attempts: %+v", attempts, s)
+		}
+	}
 }
