@@ -36,6 +36,14 @@ func claims(c *config.Config) map[string][]claim {
 	return out
 }
 
+func names(c *config.Config) map[string]bool {
+	out := make(map[string]bool, len(c.Entities))
+	for _, e := range c.Entities {
+		out[e.Name] = true
+	}
+	return out
+}
+
 // subject is an event while it is planned; its payload is parsed when first used.
 type subject struct {
 	*seawall.Event
@@ -50,9 +58,12 @@ func (s *subject) input() *expr.Input {
 }
 
 // identify gives an event that an entity claims its entity, NAME/KEY, and its
-// version. One that nobody claims keeps what its provider said. The decisions
-// tell of what is missing: the event is never refused for it.
-func (s *subject) identify(cs []claim) []seawall.Decision {
+// version. One that nobody claims keeps what its provider said, unless that would
+// pass for an entity of the configuration: its sender could then put it among an
+// order's events by naming its own object so. The decisions tell of what is
+// missing: the event is never refused for it.
+func (p *Planner) identify(s *subject) []seawall.Decision {
+	cs := p.claims[s.Source]
 	for i := range cs {
 		if c := &cs[i]; matchAny(c.types, s.Type) {
 			ds := s.claimed(c)
@@ -62,7 +73,12 @@ func (s *subject) identify(cs []claim) []seawall.Decision {
 			return ds
 		}
 	}
-	return nil
+	name, _, slash := strings.Cut(s.Entity, "/")
+	if !slash || !p.names[name] || s.Source == seawall.SourceOutcomes { // whose events are about deliveries, and have theirs
+		return nil
+	}
+	s.Entity, s.Version = "", ""
+	return []seawall.Decision{{Why: "entity " + name + ": does not claim this event, whose object is named like one of its own"}}
 }
 
 func (s *subject) claimed(c *claim) []seawall.Decision {

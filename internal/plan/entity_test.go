@@ -142,10 +142,29 @@ func TestEntityIsTheSameWhenPlannedAgain(t *testing.T) {
 			t.Errorf("%s, version %s", ev.Entity, ev.Version)
 		}
 	}
-	if ev.Entity, ev.Version = "", ""; true {
-		p.Plan(1, ev, now)
-	}
+	ev.Entity, ev.Version = "", ""
+	p.Plan(1, ev, now)
 	if ev.Entity != "" || ev.Version != "" {
 		t.Errorf("without a key of the provider's: %q, version %q", ev.Entity, ev.Version)
+	}
+}
+
+// A sender cannot put its event among those of an entity that does not claim it.
+func TestNobodyPassesForAnEntity(t *testing.T) {
+	p := New(&config.Config{Entities: []*config.Entity{{Name: "order", Claims: []config.Claim{{Source: "hub", Types: []string{"order.*"}}}}}})
+	for _, c := range []struct{ source, kind, entity, want string }{
+		{"lab", "x", "order/1", ""},
+		{"hub", "x", "order/1", ""},
+		{"lab", "x", "orders/1", "orders/1"},
+		{"lab", "x", "order", "order"},
+		{"hub", "order.paid", "order/1", "order/1"},
+		{seawall.SourceOutcomes, "delivery.dead", "order/1", "order/1"},
+	} {
+		ev := event(c.kind, `{}`)
+		ev.Source, ev.Entity, ev.Version = c.source, c.entity, "7"
+		routing, decisions, _ := p.Plan(1, ev, now)
+		if ev.Entity != c.want || (ev.Version == "") != (c.want == "") || (len(decisions) == 1) != (c.want == "") || routing != seawall.Unmatched {
+			t.Errorf("%s %s %s: %q, version %q, %s, %v", c.source, c.kind, c.entity, ev.Entity, ev.Version, routing, decisions)
+		}
 	}
 }

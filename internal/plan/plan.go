@@ -18,6 +18,7 @@ import (
 type Planner struct {
 	routes map[string][]route // by source, in the order of the file
 	claims map[string][]claim // by source
+	names  map[string]bool    // of entities
 }
 
 type route struct {
@@ -33,7 +34,7 @@ type route struct {
 
 // New prepares the routes of a configuration.
 func New(c *config.Config) *Planner {
-	p := &Planner{routes: make(map[string][]route, len(c.Sources)), claims: claims(c)}
+	p := &Planner{routes: make(map[string][]route, len(c.Sources)), claims: claims(c), names: names(c)}
 	destinations := make(map[string]*config.Destination, len(c.Destinations))
 	for _, d := range c.Destinations {
 		destinations[d.Name] = d
@@ -71,8 +72,8 @@ func (p *Planner) Plan(revision int64, ev *seawall.Event, now time.Time) (seawal
 		ds        []seawall.Delivery
 		failed    bool
 	)
-	if cs := p.claims[ev.Source]; cs != nil {
-		decisions = s.identify(cs)
+	if len(p.names) > 0 {
+		decisions = p.identify(&s)
 		failed = len(decisions) > 0 && decisions[0].Error
 	}
 	decisions = slices.Grow(decisions, len(routes))
