@@ -514,6 +514,10 @@ func TestReadThatGetsNoAnswer(t *testing.T) {
 		return nil, send.Reply{Err: io.ErrUnexpectedEOF, Sent: true}, nil
 	}
 	d.want(d.do("GET", "/proxy/payments/x", "shop", ""), 502)
+	d.read = func(*send.Request) (*http.Response, send.Reply, error) {
+		return &http.Response{StatusCode: 101, Header: http.Header{"Upgrade": {"x"}}, Body: http.NoBody}, send.Reply{Sent: true}, nil
+	}
+	d.want(d.do("GET", "/proxy/payments/x", "shop", ""), 502, "101")
 	d.read = func(*send.Request) (*http.Response, send.Reply, error) { return nil, send.Reply{}, context.Canceled }
 	d.want(d.do("GET", "/proxy/payments/x", "shop", ""), 503)
 	d.until = time.Now().Add(30 * time.Second)
@@ -524,7 +528,7 @@ func TestReadThatGetsNoAnswer(t *testing.T) {
 	d.want(d.do("GET", "/proxy/payments/../x", "shop", ""), 400)
 	d.want(d.do("GET", "/proxy/other/x", "shop", ""), 404)
 	d.want(d.do("GET", "/proxy/other/x", "", ""), 401)
-	if len(d.reads) != 3 {
+	if len(d.reads) != 4 {
 		t.Errorf("%d reads", len(d.reads))
 	}
 }

@@ -53,6 +53,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, s *config.System,
 		return
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// Given on, it would have the client take our next answers for something else.
+		problem.New(http.StatusBadGateway, "system "+s.Name+" answered HTTP 101: other protocols do not pass through").Write(w)
+		return
+	}
 	h.stream(w, r, resp, cancel)
 }
 
