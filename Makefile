@@ -93,7 +93,7 @@ crash: ## kill -9 under load, a few times
 rows: ## a fraction of each row of the fault matrix
 	$(GO) test -count=1 -v -timeout 15m ./test/faults
 	$(GO) test -count=1 -v -timeout 15m -parallel 3 ./test/nodes
-	$(GO) test -count=1 -v -timeout 10m ./test/systems
+	$(GO) test -count=1 -v -timeout 10m -parallel 8 ./test/systems
 
 .PHONY: faults
 faults: ## all of it, at full length: about two hours

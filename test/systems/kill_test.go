@@ -105,18 +105,6 @@ func killedInACall(t *testing.T, nodes int) {
 			}
 		}
 	}
-	left := map[string]bool{}
-	for _, o := range orders {
-		left[o.system] = true
-	}
-	s.until(patience, "nothing waits", func() bool {
-		for name := range left {
-			if s.system(0, name).Pending == 0 {
-				delete(left, name)
-			}
-		}
-		return len(left) == 0
-	})
 	s.judge(bank, orders, certain, kills)
 }
 
@@ -141,10 +129,13 @@ func (s *scene) judge(b *bank, orders []order, certain map[string]bool, kills in
 		var page struct {
 			Data []struct{ State, Reason string }
 		}
-		s.ask(0, fmt.Sprintf("/calls?key=%s&system=%s&by=shop", o.name, o.system), &page)
-		if len(page.Data) != 1 {
-			s.Fatalf("%s is %d calls", o.name, len(page.Data))
-		}
+		s.until(patience, o.name+" has ended or is held", func() bool {
+			s.ask(0, fmt.Sprintf("/calls?key=%s&system=%s&by=shop", o.name, o.system), &page)
+			if len(page.Data) != 1 {
+				s.Fatalf("%s is %d calls", o.name, len(page.Data))
+			}
+			return page.Data[0].State != "pending" && page.Data[0].State != "sending"
+		})
 		state := page.Data[0].State
 		kind, _, _ := strings.Cut(o.name, "-")
 		b.mu.Lock()
