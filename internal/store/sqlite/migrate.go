@@ -54,13 +54,24 @@ func Migrate(ctx context.Context, path string) (applied []string, err error) {
 	return applied, nil
 }
 
+// migrate applies what is missing. Where another process is at the same, the one
+// that comes second finds a table there that it was about to make; nothing of its
+// step is kept then, and it looks again. A step that fails for what it is fails
+// each time.
 func migrate(ctx context.Context, path string, files fs.FS) (applied []string, err error) {
 	err = withSchema(path, files, func(m schema.Migrations, db *sql.DB) error {
-		applied, err = m.Up(ctx, db)
-		return err
+		for try := 1; ; try++ {
+			did, err := m.Up(ctx, db)
+			applied = append(applied, did...)
+			if err == nil || try == migrateTries || ctx.Err() != nil {
+				return err
+			}
+		}
 	})
 	return applied, err
 }
+
+const migrateTries = 8
 
 func withSchema(path string, files fs.FS, f func(schema.Migrations, *sql.DB) error) error {
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)")
