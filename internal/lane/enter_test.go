@@ -66,7 +66,10 @@ func TestNoMorePassesAreTakenThanThereAreDeliveries(t *testing.T) {
 		var tried []store.Claimed
 		_, stop := entering(m, g, &tried)
 		synctest.Wait()
-		if used := 100 - len(g.tickets); len(tried) != 10 || used != 10 || g.out != 0 {
+		// One may be given back unused: to a worker that turned out to be one too
+		// many, since an outcome was not recorded yet. Without the bound each of the
+		// four takes one more than there is.
+		if used := 100 - len(g.tickets); len(tried) != 10 || used > 12 || g.out != 0 {
 			t.Errorf("%d tried with %d passes, %d of them not given back", len(tried), used, g.out)
 		}
 		stop()
