@@ -395,18 +395,22 @@ func TestDutyIsDoneOnceOverAllNodes(t *testing.T) {
 		}
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
+		mu.Lock()
 		if doing != 1 {
 			t.Errorf("%d do it", doing)
 		}
+		mu.Unlock()
 		m.mu.Lock()
 		holder := m.owner[Duty{Name: "sweep"}.lane()].Node
 		m.cut[holder] = true
 		m.mu.Unlock()
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
+		mu.Lock()
 		if next := m.owner[Duty{Name: "sweep"}.lane()].Node; next == holder || doing != 1 || by[next] == 0 {
 			t.Errorf("%s after %s; %d do it; begun by %v", next, holder, doing, by)
 		}
+		mu.Unlock()
 		for _, stop := range stops {
 			stop()
 		}
