@@ -137,12 +137,13 @@ func TestStopEndsTheWaitingForASystem(t *testing.T) {
 		m, g := newMemory(), &gatekeeper{tickets: make(chan struct{})}
 		m.add("a", 3)
 		var tried []store.Claimed
-		_, stop := entering(m, g, &tried)
+		r, stop := entering(m, g, &tried)
 		time.Sleep(time.Minute)
 		start := time.Now()
 		stop()
-		if took := time.Since(start); took > time.Second || len(tried) != 0 {
-			t.Errorf("stopped in %v, %d tried", took, len(tried))
+		synctest.Wait()
+		if took := time.Since(start); took > time.Second || len(tried) != 0 || r.held.Load() != 0 {
+			t.Errorf("stopped in %v, %d tried, %d bytes held", took, len(tried), r.held.Load())
 		}
 	})
 }

@@ -60,6 +60,7 @@ type queue struct {
 	asking  int                             // of those, the ones that wait for the system
 	turns   map[string]struct{}             // entities that had their turn, while there is waiting
 	waiting int                             // attempts made whose outcome is not recorded yet
+	emptied bool                            // it has ended, and what it held is given back
 	full    bool                            // the store may hold more that is due
 	rescan  bool                            // the next claim looks from the oldest on
 	scanned time.Time                       // when one did so last
@@ -132,6 +133,16 @@ func (q *queue) halt() {
 func (q *queue) wait() {
 	q.workers.Wait()
 	q.settles.Wait()
+}
+
+// empty gives back what the queue, which has ended, still has in hand: it is
+// pending, and the next owner's.
+func (q *queue) empty() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.emptied = true
+	q.hand = nil
+	q.r.held.Add(-q.bytes.Swap(0))
 }
 
 func (q *queue) stopped() bool {

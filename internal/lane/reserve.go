@@ -115,7 +115,7 @@ func bulk(ev *seawall.Event) int { return overhead + len(ev.Body) }
 func (q *queue) reserve(id seawall.DeliveryID, size int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.full || !q.open() || !q.mayHold() {
+	if q.full || q.stopped() || !q.open() || !q.mayHold() {
 		return false
 	}
 	q.busy[id] = struct{}{}

@@ -351,6 +351,7 @@ func (r *Runner) retire(k key) {
 	r.former[k] = q
 	go func() {
 		q.wait()
+		q.empty()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.former[k] == q {

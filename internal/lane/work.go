@@ -177,8 +177,13 @@ func (q *queue) pass(c *store.Claimed, s store.Settlement) {
 	}
 }
 
-// release gives back the room that a body took in hand.
+// release gives back the room that a delivery took in hand.
 func (q *queue) release(size int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.emptied {
+		return // with all that was left
+	}
 	q.bytes.Add(-int64(size))
 	q.r.held.Add(-int64(size))
 }
