@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -64,7 +65,7 @@ func odd() map[string][]byte {
 // is taken, or cut off, and memory stays under its bound.
 func TestG8_BadClientsHurtThemselvesOnly(t *testing.T) {
 	const cap = 512 << 20
-	lorises, endless := size(300, 2000), size(4, 16)
+	lorises, endless := rows.Size(300, 2000), rows.Size(4, 16)
 	var oddMu sync.Mutex
 	oddSeen := map[string]bool{}
 	oddSink, err := load.NewSink(func(r load.Request) int {
@@ -89,7 +90,7 @@ func TestG8_BadClientsHurtThemselvesOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 
-	span := size(4*time.Second, 20*time.Second)
+	span := rows.Size(4*time.Second, 20*time.Second)
 	quiet := s.paced(0, 200, span)
 
 	var bad sync.WaitGroup

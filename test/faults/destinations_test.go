@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -184,7 +185,7 @@ func TestG7_BadDestinationsHurtThemselvesOnly(t *testing.T) {
 	})
 	s.start()
 	s.ready()
-	span := size(5*time.Second, time.Minute)
+	span := rows.Size(5*time.Second, time.Minute)
 	deliver := func(first int) (n int, p99 time.Duration) {
 		ctx, cancel := context.WithTimeout(t.Context(), span+time.Minute)
 		defer cancel()
@@ -209,7 +210,7 @@ func TestG7_BadDestinationsHurtThemselvesOnly(t *testing.T) {
 		return len(waits), load.Quantile(waits, 0.99)
 	}
 	calmN, calm := deliver(0)
-	for i := range size(30, 500) {
+	for i := range rows.Size(30, 500) {
 		if status := post(t, s.gateway.Addr, "/in/trouble", fmt.Appendf(nil, `{"n":%d}`, i)); status != 200 {
 			t.Fatalf("answered %d", status)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -69,7 +70,7 @@ func TestG1_AFullDiskIsSurvived(t *testing.T) {
 		})
 	})
 	t.Run("64 MiB ext4", func(t *testing.T) {
-		if !*full {
+		if !*rows.Full {
 			t.Skip("at full length only")
 		}
 		need(t, "mkfs.ext4", "losetup")

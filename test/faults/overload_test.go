@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -31,8 +32,8 @@ func TestG8_OverloadIsAnsweredAndBounded(t *testing.T) {
 		mib, senders int
 	}{{512, 3000}, {96, 1500}} {
 		t.Run(fmt.Sprintf("%d MiB", c.mib), func(t *testing.T) {
-			span := size(8*time.Second, 5*time.Minute)
-			overload(t, int64(c.mib)<<20, c.senders, span, size(40_000, 400_000))
+			span := rows.Size(8*time.Second, 5*time.Minute)
+			overload(t, int64(c.mib)<<20, c.senders, span, rows.Size(40_000, 400_000))
 		})
 	}
 }

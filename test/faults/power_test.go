@@ -14,13 +14,13 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite"
-
 	"github.com/seawall-dev/seawall/internal/store/sqlite"
 	"github.com/seawall-dev/seawall/seawall"
 	"github.com/seawall-dev/seawall/test/disk"
 	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
+	_ "modernc.org/sqlite"
 )
 
 // recordPower runs the gateway under load, until its log has been begun anew so
@@ -111,7 +111,7 @@ func whole(ctx context.Context, dir string, acked []string, r *rand.Rand) error 
 	}
 	defer st.Close()
 	for i, text := range acked {
-		if !*full && i < len(acked)-300 && r.IntN(20) > 0 {
+		if !*rows.Full && i < len(acked)-300 && r.IntN(20) > 0 {
 			continue
 		}
 		if err := there(ctx, st, text); err != nil {
@@ -267,18 +267,18 @@ func images(t *testing.T) string {
 func TestG1_PowerLossLosesNothingAcknowledged(t *testing.T) {
 	var down atomic.Bool
 	down.Store(true)
-	trace, s := recordPower(t, times(1, 3), size(2000, 1000), &down)
+	trace, s := recordPower(t, rows.Times(1, 3), rows.Size(2000, 1000), &down)
 	c := courseOf(trace)
 	if len(c.file) < 3 || c.begun == 0 {
 		t.Fatalf("the file was synced %d times, the log last begun anew before sync %d: too few to tell; it grew to %d MB",
 			len(c.file), c.begun, c.longest>>20)
 	}
 	t.Logf("%d syncs of the log, %d of the file; the log grew to %d MB", len(c.log), len(c.file), c.longest>>20)
-	r := random(2)
+	r := rows.Random(2)
 	check := func(dir string, acked []string) error { return whole(t.Context(), dir, acked, r) }
 
 	t.Run("cuts", func(t *testing.T) {
-		wrong := replay(t, trace, c.cuts(times(40, 2000), r), r, nil, check)
+		wrong := replay(t, trace, c.cuts(rows.Times(40, 2000), r), r, nil, check)
 		for _, w := range wrong[:min(len(wrong), 10)] {
 			t.Error(w)
 		}

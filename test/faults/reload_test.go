@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -25,7 +26,7 @@ func TestG10_ReloadsUnderLoadFailNothing(t *testing.T) {
 	})
 	s.start()
 	s.ready()
-	n := times(24, 200)
+	n := rows.Times(24, 200)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*time.Second+time.Minute)
 	defer cancel()
 	var told answers

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -14,7 +15,7 @@ import (
 // ack or asks for another try.
 func TestG3_AStormOfOneIDIsOneEvent(t *testing.T) {
 	const copies = 1000
-	ids := times(10, 100)
+	ids := rows.Times(10, 100)
 	s := open(t, t.TempDir(), witness.Setup{}, nil)
 	s.start()
 	s.ready()

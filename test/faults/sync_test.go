@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/disk"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -25,8 +26,8 @@ const failsWithin = 3 * time.Minute
 // the gateway is started on what is left: nothing acknowledged is missing.
 func TestG1_AfterAFailedSyncTheProcessEndsAndLosesNothing(t *testing.T) {
 	need(t, "strace")
-	r := random(3)
-	for i := range times(3, 50) {
+	r := rows.Random(3)
+	for i := range rows.Times(3, 50) {
 		calls, n := "fsync,fdatasync", 30+r.IntN(300)
 		if i%3 == 2 {
 			calls, n = "pwrite64", 300+r.IntN(3000)
@@ -76,10 +77,10 @@ func failing(t *testing.T, inject string) {
 		_, ok = m.ToSync()
 	}
 	left := images(t)
-	if err := m.Cut(left, disk.Dropped, random(3)); err != nil {
+	if err := m.Cut(left, disk.Dropped, rows.Random(3)); err != nil {
 		t.Fatal(err)
 	}
-	if err := whole(ctx, left, m.Acked(), random(3)); err != nil {
+	if err := whole(ctx, left, m.Acked(), rows.Random(3)); err != nil {
 		t.Errorf("the first failure was of %s; after it: %v", filepath.Base(failed.Path), err)
 	}
 	if err := s.put(left); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seawall-dev/seawall/test/faultproxy"
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 )
 
 // behind opens a proxy before the database of a URL for each node, and returns
@@ -21,7 +22,7 @@ func behind(t *testing.T, raw string) ([]*faultproxy.Proxy, func(node int) strin
 	must(t, err)
 	var ps []*faultproxy.Proxy
 	for i := range 2 {
-		p, err := faultproxy.New(at.Host, *seed+uint64(i))
+		p, err := faultproxy.New(at.Host, *rows.Seed+uint64(i))
 		must(t, err)
 		t.Cleanup(p.Close)
 		ps = append(ps, p)
@@ -40,7 +41,7 @@ func TestG3_LostReplyToACommitIsOneEvent(t *testing.T) {
 	proxies, store := behind(t, pgcluster.Shared(t))
 	lose := func(table string, most int) (lost func() int) {
 		var mu sync.Mutex
-		r, n := random(7), 0
+		r, n := rows.Random(7), 0
 		for _, p := range proxies {
 			p.LoseReply(func(sql []string) bool {
 				mu.Lock()
@@ -55,7 +56,7 @@ func TestG3_LostReplyToACommitIsOneEvent(t *testing.T) {
 		}
 		return func() int { mu.Lock(); defer mu.Unlock(); return n }
 	}
-	most := times(20, 500)
+	most := rows.Times(20, 500)
 	lost := lose("event", 0) // connections are followed from their beginning on
 	s := open(t, stage{store: store})
 	s.send(rate(), time.Duration(most)*2*time.Second+time.Minute)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -16,9 +17,9 @@ func TestG1_DatabaseThatDiesIsNoFalseAck(t *testing.T) {
 	c := pgcluster.Start(t, pgcluster.Options{})
 	url := database(t, c)
 	s := open(t, stage{store: func(int) string { return url }})
-	r := random(5)
-	kills, stops := times(3, 50), times(1, 20)
-	ended := size(5*time.Second, time.Minute)
+	r := rows.Random(5)
+	kills, stops := rows.Times(3, 50), rows.Times(1, 20)
+	ended := rows.Size(5*time.Second, time.Minute)
 	s.send(rate(), time.Duration(kills+stops)*20*time.Second+ended+time.Minute)
 	s.shared()
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -14,7 +15,7 @@ import (
 // connected to it: without a standby it can make nothing durable, and must not
 // have anything acknowledged.
 func TestG1_FailoverLosesNothing(t *testing.T) {
-	promotions := times(2, 20)
+	promotions := rows.Times(2, 20)
 	primary := pgcluster.Start(t, pgcluster.Options{})
 	database(t, primary)
 	standby, err := primary.Standby()
@@ -22,7 +23,7 @@ func TestG1_FailoverLosesNothing(t *testing.T) {
 	t.Cleanup(func() { must(t, standby.Close()) })
 	url := pgcluster.URLOf("seawall", primary, standby)
 	s := open(t, stage{store: func(int) string { return url }})
-	r := random(6)
+	r := rows.Random(6)
 	s.send(rate(), time.Duration(promotions)*60*time.Second+time.Minute)
 	s.shared()
 

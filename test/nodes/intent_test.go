@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -13,7 +14,7 @@ import (
 // held as unknown, for a person to look at. Nobody sends it again, and nothing
 // else is held.
 func TestG6_InterruptedUnsafeDeliveryIsHeldAsUnknown(t *testing.T) {
-	kills := times(1, 10)
+	kills := rows.Times(1, 10)
 	s := open(t, stage{more: ", repeatable: false", decide: func(witness.Received) int {
 		witness.Pause(t.Context(), 100*time.Millisecond)
 		return http.StatusOK

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -16,9 +17,9 @@ func TestG4_KilledNodesLoseNothing(t *testing.T) {
 		first, last = 50 * time.Millisecond, 2 * time.Second
 		leftAlone   = 10 // of so many kills the last one
 	)
-	kills := times(8, 300)
+	kills := rows.Times(8, 300)
 	s := open(t, stage{})
-	r := random(1)
+	r := rows.Random(1)
 	s.send(rate(), time.Duration(kills)*5*time.Second+time.Minute)
 	s.shared()
 	var slowest time.Duration

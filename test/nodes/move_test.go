@@ -19,6 +19,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/store/sqlite"
 	"github.com/seawall-dev/seawall/seawall"
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -27,9 +28,9 @@ import (
 // and until then keeps the next one out.
 func TestG2_AKilledMoveGoesOn(t *testing.T) {
 	t.Parallel()
-	bin, err := build()
+	bin, err := rows.Build()
 	must(t, err)
-	kills := times(1, 10)
+	kills := rows.Times(1, 10)
 	const events = 20_000
 	file := filepath.Join(t.TempDir(), "seawall.db")
 	ids := fill(t, file, events)
@@ -78,7 +79,7 @@ func TestG2_AKilledMoveGoesOn(t *testing.T) {
 		}
 	}
 
-	r := random(18)
+	r := rows.Random(18)
 	for i := range kills {
 		// Each a little further on, and none at the end.
 		from := moved()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seawall-dev/seawall/test/faultproxy"
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -26,7 +27,7 @@ func TestG4_NodeCutOffFromTheDatabase(t *testing.T) {
 	if slowest > takeoverWithin {
 		t.Errorf("all queues deliver again only after %s", slowest)
 	}
-	witness.Pause(s.ctx, size(20*time.Second, time.Minute)-time.Since(cut))
+	witness.Pause(s.ctx, rows.Size(20*time.Second, time.Minute)-time.Since(cut))
 	proxies[0].Set(faultproxy.Weather{})
 	witness.Pause(s.ctx, 3*time.Second)
 	over()
@@ -52,7 +53,7 @@ func TestG1_LateAndResetConnections(t *testing.T) {
 		for _, p := range proxies {
 			p.Set(w)
 		}
-		for until := time.Now().Add(size(6*time.Second, time.Minute)); time.Now().Before(until); {
+		for until := time.Now().Add(rows.Size(6*time.Second, time.Minute)); time.Now().Before(until); {
 			s.flowing(time.Now(), takeoverWithin)
 		}
 		for _, p := range proxies {

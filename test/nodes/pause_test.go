@@ -3,22 +3,24 @@ package nodes
 import (
 	"testing"
 	"time"
+
+	"github.com/seawall-dev/seawall/test/rows"
 )
 
 // Row 9: a node stands still for longer than its leases, and goes on as if
 // nothing had been. By then others have its lanes: it starts nothing, and what
 // it records is refused.
 func TestG4_PausedNodeSettlesNothing(t *testing.T) {
-	pauses := times(2, 50)
+	pauses := rows.Times(2, 50)
 	s := open(t, stage{})
-	r := random(9)
+	r := rows.Random(9)
 	s.send(200, time.Duration(pauses)*90*time.Second+time.Minute)
 	s.shared()
 
 	var slowest time.Duration
 	for i := range pauses {
 		long := 5*time.Second + time.Duration(r.Int64N(int64(55*time.Second)))
-		if !*full { // one that outlasts the lease, and one that does not
+		if !*rows.Full { // one that outlasts the lease, and one that does not
 			long = []time.Duration{18 * time.Second, 5 * time.Second}[i%2]
 		}
 		began := time.Now()

@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
 // Row 17, reload: one node after the other reads its file anew, under load. No
 // request fails, nothing is lost or repeated, and in the end both run the same.
 func TestG10_ReloadsFailNoRequest(t *testing.T) {
-	reloads := times(20, 200)
+	reloads := rows.Times(20, 200)
 	s := open(t, stage{})
 	s.send(rate(), time.Duration(reloads)*5*time.Second+time.Minute)
 	s.shared()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seawall-dev/seawall/test/load"
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -33,7 +34,7 @@ const (
 
 // rate is events per second. A fraction of the rows is run a few at a time, all
 // of them one by one.
-func rate() int { return size(200, 500) }
+func rate() int { return rows.Size(200, 500) }
 
 // scene is two gateways on one database between a sender and a destination.
 type scene struct {
@@ -59,7 +60,7 @@ type stage struct {
 func open(t *testing.T, st stage) *scene {
 	t.Helper()
 	t.Parallel()
-	bin, err := build()
+	bin, err := rows.Build()
 	must(t, err)
 	s := &scene{t: t, ctx: t.Context(), history: witness.NewHistory(0), stopSending: func() {}}
 	if st.decide == nil {

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/seawall-dev/seawall/test/load"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
 // Row 10: one event arrives many times at once, at both nodes. It is one event
 // with one delivery, and every sender is told so.
 func TestG3_DuplicateStormIsOneEvent(t *testing.T) {
-	ids, copies := times(10, 100), size(300, 1000)
+	ids, copies := rows.Times(10, 100), rows.Size(300, 1000)
 	s := open(t, stage{})
 	addrs := s.fleet.Addrs()
 	conns := make([]*load.Conn, copies)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -24,7 +25,7 @@ const migrations = "../../internal/store/postgres/migrations"
 // There is no later release yet. It is this program with one more migration,
 // which does what a harmless one does: a column and a table more.
 func TestG10_RollingUpgradeAndBack(t *testing.T) {
-	now, err := build()
+	now, err := rows.Build()
 	must(t, err)
 	later := buildLater(t)
 	c := pgcluster.Start(t, pgcluster.Options{InMemory: true})
@@ -33,7 +34,7 @@ func TestG10_RollingUpgradeAndBack(t *testing.T) {
 	s.send(rate(), 5*time.Minute)
 	s.shared()
 	before := schema(t, c)
-	for round := range times(1, 5) {
+	for round := range rows.Times(1, 5) {
 		for _, binary := range []string{later, now} {
 			for _, g := range s.fleet.Nodes {
 				if err := g.Stop(); err != nil {

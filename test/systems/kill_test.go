@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -33,10 +34,10 @@ func TestG6_KilledInACall(t *testing.T) { each(t, killedInACall) }
 
 func killedInACall(t *testing.T, nodes int) {
 	const each = 6 // calls to each system in each round
-	systems, kills := 1, times(6, 300)
+	systems, kills := 1, rows.Times(6, 300)
 	if nodes > 1 {
 		// Each kill costs a takeover, so each interrupts more: 24 of a kind.
-		systems, kills = 4, times(2, 26)
+		systems, kills = 4, rows.Times(2, 26)
 	}
 	bank := newBank(t)
 	var sections strings.Builder
@@ -47,7 +48,7 @@ func killedInACall(t *testing.T, nodes int) {
 	}
 	s := open(t, nodes, witness.Setup{Extra: "systems:\n" + sections.String()})
 	s.authorize()
-	dice := rand.New(rand.NewPCG(*seed, uint64(nodes)))
+	dice := rand.New(rand.NewPCG(*rows.Seed, uint64(nodes)))
 	certain := map[string]bool{} // keyless orders that were cut off, all of them in flight when every node died
 	var orders []order
 	for n := range kills {

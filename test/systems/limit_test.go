@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -43,7 +44,7 @@ func limitsHold(t *testing.T, nodes int) {
 		case <-r.Context().Done():
 		}
 	})
-	events := times(240, 1200)
+	events := rows.Times(240, 1200)
 	s := open(t, nodes, witness.Setup{
 		Sources: "  in: { provider: none }",
 		Destinations: fmt.Sprintf(`  rated: { url: "%[1]s/rated", shards: 4, limit: { rate: %[2]d/s, burst: %[3]d } }

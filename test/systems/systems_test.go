@@ -4,67 +4,25 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/seawall-dev/seawall/test/load"
 	"github.com/seawall-dev/seawall/test/pgcluster"
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
-var (
-	full  = flag.Bool("faults.full", false, "each row at full length")
-	parts = flag.Int("faults.parts", 1, "of the full length only one of so many parts: each count divided by this")
-	seed  = flag.Uint64("faults.seed", 0, "of everything random; 0: a new one")
-
-	binary = flag.String("faults.binary", "", "the gateway to test (default: built from this tree)")
-)
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if *seed == 0 {
-		*seed = rand.Uint64()
-	}
-	fmt.Printf("-faults.seed %d\n", *seed)
-	dir, err := os.MkdirTemp("", "seawall-systems-")
-	if err != nil {
-		panic(err)
-	}
-	builds = dir
-	code := pgcluster.Main(m)
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-var (
-	builds string
-	build  = sync.OnceValues(func() (string, error) {
-		if *binary != "" {
-			return *binary, nil
-		}
-		return witness.Build(builds)
-	})
-)
-
-// times is how often a row does its thing: a fraction, or one part of all.
-func times(fraction, all int) int {
-	if *full {
-		return (all + *parts - 1) / *parts
-	}
-	return fraction
-}
+func TestMain(m *testing.M) { rows.Main(m, pgcluster.Main) }
 
 // patience is how long anything may take, a takeover within, on a machine that has
 // other work.
@@ -87,7 +45,7 @@ func each(t *testing.T, row func(t *testing.T, nodes int)) {
 // open starts the nodes of a scene and waits until they are ready.
 func open(t *testing.T, nodes int, setup witness.Setup) *scene {
 	t.Helper()
-	bin, err := build()
+	bin, err := rows.Build()
 	must(t, err)
 	store := func(int) string { return "" }
 	if nodes > 1 {
