@@ -70,6 +70,21 @@ func (a *App) bindInner() (err error) {
 	return nil
 }
 
+// unbound are the systems that a configuration wants another listener for than
+// was opened at the start.
+func (a *App) unbound(c *config.Config) (names []string) {
+	wanted := map[string]string{}
+	for _, s := range a.Config.Systems {
+		wanted[s.Name] = s.Proxy
+	}
+	for _, s := range c.Systems {
+		if wanted[s.Name] != s.Proxy {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
 // serving is a server at its listener.
 type serving struct {
 	*http.Server

@@ -50,9 +50,12 @@ func (a *App) Reload(ctx context.Context, by string, drop bool) (seawall.Revisio
 	if err := a.store.Record(ctx, seawall.Action{At: a.Now(), By: by, What: "config.reload", Detail: did}); err != nil {
 		return none, nil, fmt.Errorf("the configuration is in force, but who reloaded it is not recorded: %w", err)
 	}
-	warnings := c.Warnings
+	warnings := slices.Clone(c.Warnings)
 	if before.config.Node != c.Node {
-		warnings = append(warnings, "store, listen, admin and log belong to the process: they change at its next start")
+		warnings = append(warnings, "store, listen, internal, admin and log belong to the process: they change at its next start")
+	}
+	for _, name := range a.unbound(c) {
+		warnings = append(warnings, fmt.Sprintf("systems.%s.proxy: listeners are opened as the process starts: this one changes at its next start", name))
 	}
 	if len(gone) > 0 {
 		n, err := a.drop(ctx, gone, by)

@@ -134,6 +134,20 @@ func TestG10_SystemWithPendingCallsIsNotDropped(t *testing.T) {
 	}
 }
 
+// What a reload cannot do is said, rather than left to be found out.
+func TestG10_AListenerThatAReloadDoesNotOpenIsSaid(t *testing.T) {
+	shop := newConsumer(t)
+	first := withPayments(configuration(t, t.TempDir(), shop.URL), "http://127.0.0.1:1")
+	r := run(t, first)
+	next := withPayments(changed(t, first, "second", shop.URL), "http://127.0.0.1:1")
+	next.Systems[len(next.Systems)-1].Proxy = "127.0.0.1:0"
+	r.App.Load = func() (*config.Config, error) { return next, nil }
+	_, warnings, err := r.Reload(t.Context(), "test", false)
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "systems.payments.proxy") {
+		t.Errorf("%v, %v", warnings, err)
+	}
+}
+
 func TestG10_InvalidConfigurationChangesNothing(t *testing.T) {
 	shop := newConsumer(t)
 	r, _ := reloader(t, shop)
