@@ -16,7 +16,15 @@ type Delivery struct {
 	Source string // of the event, repeated here so that lists need not read events
 	Type   string
 	Entity string
-	Rank   []byte // order-preserving form of the version; nil where the route is unordered
+
+	Order  Ordering   // how it stands to others of its entity at its destination
+	Rank   []byte     // what orders it among them: order.Rank; empty where nothing is known of its version
+	OnLate LatePolicy // in a sequence, when a newer one was delivered before it came
+	Late   bool       // one was, and it is delivered all the same
+	Tied   bool       // another one came with the same version: which is newer is not known
+	After  []string   // patterns of types: held until one of each was delivered to its destination
+	OnWait WaitPolicy // when that takes too long
+	Counts bool       // others may wait for it to be delivered
 
 	State    State
 	Reason   string    // why it is held, dead, canceled, superseded or waiting; may be ""
@@ -36,9 +44,15 @@ type Delivery struct {
 }
 
 // Replayable tells whether a person may have the delivery sent again: if it has
-// ended, or is held because nobody knows whether it took effect.
+// ended, or is held for a person to decide.
 func (d *Delivery) Replayable() bool {
-	return d.State.Final() || d.State == Held && d.Reason == ReasonUnknown
+	return d.State.Final() || d.State == Held && (d.Reason == ReasonUnknown || d.Reason == ReasonLate)
+}
+
+// Lined tells whether the delivery is kept account of in its entity's position at
+// its destination.
+func (d *Delivery) Lined() bool {
+	return d.Entity != "" && (d.Order != Unordered || len(d.After) > 0 || d.Counts)
 }
 
 // State is where a delivery stands. docs/states.md draws the moves.

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/provider"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // Config is one checked configuration. It is never changed after Load.
@@ -92,19 +94,49 @@ type Source struct {
 
 // Entity is a kind of business object, and which events are about one.
 type Entity struct {
-	Name   string
-	Claims []Claim // of different sources
+	Name       string
+	Claims     []Claim // of different sources
+	Shared     bool    // clock: shared: versions of all its sources compare
+	Fetch      *Fetch  // nil: its current record is not read
+	Unresolved Unresolved
 
 	text string
+}
+
+// Fetch reads an entity's current record.
+type Fetch struct {
+	System string
+	Path   *expr.Template // on the system's base; {$entity.key}, {$link.NAME}
+	Record *expr.Code     // what of the answer is the record; nil: all
+	Gone   Gone           // when the answer is 404 or 410
+}
+
+// Gone says what becomes of a delivery whose record is not there any more.
+type Gone uint8
+
+const (
+	GoneDeliver Gone = iota // the event's own payload goes, with seawall-record: gone
+	GoneCancel              // canceled, since the record is gone
+	GoneHold                // held for a person
+)
+
+// Unresolved says how long an event waits of whose record it is not known which
+// entity it belongs to, and what follows.
+type Unresolved struct {
+	Wait time.Duration      // default 1 h
+	Then seawall.WaitPolicy // default dead; deliver: as an event without an entity
 }
 
 // Claim says which events of a source belong to an entity, and to which one of
 // that kind. No two claims of a source have a type in common.
 type Claim struct {
 	Source  string
-	Types   []string     // globs; empty: all
-	Key     *expr.Code   // nil: the provider's
-	Version []*expr.Code // parts, compared one after the other; empty: the provider's, else when it occurred
+	Types   []string           // globs; empty: all
+	Key     *expr.Code         // nil: the provider's
+	Version []*expr.Code       // parts, compared one after the other; empty: the provider's, else when it occurred
+	Compare []order.Comparison // of the parts; none: by what each looks like
+	Record  *expr.Code         // id of the entity's record in System; nil: it says none
+	System  string             // whose record that is: default the source's name
 }
 
 // Destination is a request to make.
@@ -127,9 +159,29 @@ type Destination struct {
 	OnUnknown         []OnUnknown // if Unsafe; ends with UnknownHold
 	Check             *Check
 	Fallback          *Fallback // nil: none
+	Upsert            *Upsert   // nil: one request for each event
 	RenamedFrom       string
 
 	text string
+}
+
+// Upsert keeps one record for each entity: link known, update; else find, adopt;
+// else create.
+type Upsert struct {
+	Link   string     // name of the link: default the destination's system
+	Find   []Request  // tried in turn until one finds a record; none: it is created at once
+	Found  *expr.Code // of a find's answer: the record; null is none
+	Adopt  *expr.Code // of the record that was found: whether it may become the entity's; nil: any
+	Create Request
+	Update Request
+	ID     *expr.Code    // of a record, or of the answer to Create: its id
+	Lag    time.Duration // how far a find may lag behind a create; default 30 s
+}
+
+// Request is a method and a path on the destination's system.
+type Request struct {
+	Method string
+	Path   *expr.Template
 }
 
 // Header is one header to send.
@@ -162,6 +214,16 @@ type Route struct {
 	When      *expr.Code
 	Transform *expr.Code
 	To        string
+
+	Entity    string // whose order it keeps, or whose events it takes; "": any or none
+	Order     seawall.Ordering
+	Settle    time.Duration // counted from each event's own arrival
+	Late      seawall.LatePolicy
+	PassAfter time.Duration      // a dead delivery holds its entity up so long; 0: until a person decides
+	After     []string           // globs of types: of each one must have been delivered first
+	Wait      time.Duration      // for them; default 15 min
+	Then      seawall.WaitPolicy // when that is over; default deliver
+	Fetch     bool               // the entity's current record is what is delivered
 
 	text string
 }

@@ -15,6 +15,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -29,6 +30,8 @@ type Store interface {
 	Nodes
 	Signals
 	Systems
+	Lines
+	Links
 	Vault
 	Actions
 	Revisions
@@ -42,7 +45,18 @@ type Acceptance struct {
 	Event      *seawall.Event     // Seq is filled in by Accept
 	BodyHash   [16]byte           // first half of the body's SHA-256: tells a conflict from a duplicate
 	Expires    time.Time          // end of the dedupe horizon
-	Deliveries []seawall.Delivery // ID, Route, Destination, System, Shard, Entity, Rank, State, Reason, Due, Revision
+	Deliveries []seawall.Delivery // ID, Route, Destination, System, Shard, Entity, Order and what belongs to it, State, Reason, Due, Revision
+
+	Links      []seawall.Link // that the event teaches
+	Unresolved *Record        // the record whose entity is to be found; nil: the entity is known, or has none
+}
+
+// Record is one that belongs to an entity that is not known yet.
+type Record struct {
+	Entity string // the entity's name: order
+	System string
+	Record string
+	Until  time.Time // then the wait for its link ends
 }
 
 // Accepted is what became of an Acceptance.
@@ -59,6 +73,15 @@ type Events interface {
 	// 20 duplicates of an event are kept, the rest counted. Accept gives
 	// sequence numbers in commit order: an event whose Accept returned before
 	// another's began has the lower number, on any node.
+	//
+	// A delivery that is Lined joins its entity's line at its destination
+	// (package order decides), if it is planned as Pending: its Due is then when
+	// its settle window ends, or with After when that wait does. State, Reason,
+	// Due, Late and Tied are filled in with what became of it.
+	//
+	// Links that the event teaches are written, where the record is not another
+	// entity's and the entity has no other record: such a conflict is recorded as
+	// an action "link.conflict" on the entity, and the first link stands.
 	//
 	// It fails with seawall.ErrUnavailable, before anything is written, when
 	// too much is waiting or the store cannot commit.
@@ -134,6 +157,129 @@ type Settlement struct {
 	Disable  string          // not "": the destination's gate becomes Disabled, for this reason
 	Outcomes []Acceptance    // events that this outcome is, accepted in the same transaction
 	At       time.Time       // when it was decided
+
+	Done   []string       // for Delivered: patterns of After that it fulfils at its destination
+	Pass   time.Time      // for Dead, in a sequence: when its entity goes on without it; zero: a person decides
+	Links  []seawall.Link // learned: each stands in place of the entity's link to that system before
+	Unlink []seawall.Link // of these Entity, System and Record: gone, if the link still is that
+
+	// Next is filled in by Settle: the delivery of the same line whose turn it is
+	// now, Pending and due, where the lease is good for it too. The owner may try it
+	// without a claim. nil: none, or the owner is to claim it.
+	Next *Claimed
+}
+
+// Lines keep the deliveries of an entity in order. What is held for a time, or
+// for others of its line, is not claimed; when its time comes the owner of its
+// lane has it go on.
+type Lines interface {
+	// Ripen has held deliveries of a destination in a lane go on whose time has
+	// come: those in a settle window join their line, waits for a prerequisite end
+	// as their OnWait says, and lines that a dead delivery held up past its Pass go
+	// on without it. It handles at most limit of them, in one transaction, and does
+	// nothing if the lease no longer stands. ended are those that became dead, for
+	// outcome events. next is when the next one's time comes, or now if there are
+	// more; zero: none has a time.
+	Ripen(ctx context.Context, l Lease, destination string, now time.Time, limit int) (r Ripened, err error)
+
+	// Positions lists what destinations have seen of an entity, by destination.
+	Positions(ctx context.Context, entity string) ([]Position, error)
+
+	// ListEntities lists entities that have a position, by name and key.
+	ListEntities(ctx context.Context, f EntityFilter, p Page) (List[EntityState], error)
+
+	// Skip cancels deliveries, unfinished or dead ones, for
+	// [seawall.ReasonSkipped], so that their lines go on without them. It returns
+	// those that it ended.
+	Skip(ctx context.Context, ids []seawall.DeliveryID, a seawall.Action) ([]seawall.DeliveryID, error)
+}
+
+// Ripened is what Ripen did.
+type Ripened struct {
+	Freed int // now pending
+	Ended []seawall.Delivery
+	Next  time.Time
+}
+
+// Position is what a destination has seen of an entity.
+type Position struct {
+	Destination string
+	order.Position
+	At time.Time // of its last change
+}
+
+// EntityFilter selects entities; zero fields select all.
+type EntityFilter struct {
+	Name        string // order
+	Destination string
+	Waiting     bool // only those of which something waits for its turn, or is held up by a dead one
+}
+
+// EntityState is one entity as a list shows it.
+type EntityState struct {
+	Entity  string
+	Waiting int // deliveries held for others, over all destinations
+	Blocked int // destinations at which a dead delivery holds it up
+	At      time.Time
+}
+
+// Links keep which record an entity is in each system.
+type Links interface {
+	// LinksOf returns an entity's links, by system. An entity that was merged into
+	// another has that one's.
+	LinksOf(ctx context.Context, entity string) ([]seawall.Link, error)
+
+	// EntityOf returns the entity of a name whose record in a system this is; ""
+	// if none is known.
+	EntityOf(ctx context.Context, name, system, record string) (string, error)
+
+	ListLinks(ctx context.Context, f LinkFilter, p Page) (List[seawall.Link], error)
+
+	// PutLinks writes links, all or none, in place of those that the entities had.
+	// It fails with seawall.ErrConflict, naming the first, where a record is
+	// another entity's.
+	PutLinks(ctx context.Context, ls []seawall.Link, a seawall.Action) error
+
+	// Unlink removes one; seawall.ErrNotFound.
+	Unlink(ctx context.Context, entity, system string, a seawall.Action) error
+
+	// Merge makes an entity another name of one of the same name: its links become
+	// that one's where that has none in the system, the others are dropped and told
+	// in the action's detail; events that name it are the other's from now on.
+	// Merging what was merged already is done; seawall.ErrConflict if into was itself
+	// merged into from, or is from.
+	Merge(ctx context.Context, from, into string, a seawall.Action) error
+
+	// Aliases returns entities that were merged, with what they are now: never
+	// another alias. version is that of the set; with the version that the caller
+	// has, nothing is read if none came since.
+	Aliases(ctx context.Context, version int64) (all map[string]string, now int64, err error)
+
+	// Resolvable returns up to limit events that wait for a link: those whose link
+	// is there now, with its entity, and those whose wait is over at now, without.
+	Resolvable(ctx context.Context, now time.Time, limit int) ([]Resolvable, error)
+
+	// Resolve ends an event's wait: it writes its Entity, Version, Routing and Decisions, and
+	// for each of its deliveries that is held as [seawall.ReasonUnresolved] what
+	// stands in ds under the same ID, as Accept would: queue, entity, order, state.
+	// done is false, and nothing written, if the event waits no longer. The
+	// deliveries are filled in as by Accept.
+	Resolve(ctx context.Context, ev *seawall.Event, ds []seawall.Delivery) (done bool, err error)
+}
+
+// LinkFilter selects links; zero fields select all.
+type LinkFilter struct {
+	Name   string // of the entity: order
+	Entity string
+	System string
+	Record string
+}
+
+// Resolvable is an event that need not wait for its link any longer.
+type Resolvable struct {
+	Event  seawall.EventID
+	Record Record
+	Entity string // "": the wait is over, the link did not come
 }
 
 // Place is a queue: of a destination, in a lane.
@@ -184,7 +330,8 @@ type Queue interface {
 	Claim(ctx context.Context, l Lease, c Claim) (due []Claimed, next time.Time, err error)
 
 	// Begin commits, before the first byte is sent, that these deliveries are
-	// being tried: for what is not safe to repeat (G6). It returns those for
+	// being tried: for what is not safe to repeat (G6), and for a head of a line
+	// that another may have taken the place of meanwhile ([order.Contested]). It returns those for
 	// which the lease still stands and which are still pending.
 	Begin(ctx context.Context, l Lease, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error)
 
@@ -244,6 +391,11 @@ type Deliveries interface {
 	// as new ones, those that are Held for [seawall.ReasonUnknown]. What is
 	// already waiting is left as it is, so repeating it adds nothing. One that
 	// was diverted begins at its first destination again.
+	//
+	// One that is Lined joins its line again. In a sequence it goes by its rank, and
+	// is Late if a newer one was delivered; a dead one that held its line up lets it
+	// go on once delivered. Of what only the newest matters, one that is not the
+	// newest is left as it is, unless o.Force says to deliver it as Late.
 	Replay(ctx context.Context, ids []seawall.DeliveryID, o ReplayOptions, a seawall.Action) ([]seawall.Delivery, error)
 
 	// Matching returns the ids of up to limit finished deliveries that a
@@ -257,6 +409,7 @@ type ReplayOptions struct {
 	Every time.Duration // between one and the next; 0: all at once
 	Pin   bool          // shape by the revision they were planned under
 	NewID bool          // as new deliveries
+	Force bool          // also what a newer version made pointless
 }
 
 // Arrivals keeps what did not become an event.
@@ -456,5 +609,6 @@ type Expiry struct {
 	Now    time.Time
 	Events time.Time
 	Dead   time.Time
-	Limit  int // events in this chunk
+	Lines  time.Time // positions unchanged since, with nothing that waits, go
+	Limit  int       // events in this chunk
 }
