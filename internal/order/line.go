@@ -327,7 +327,8 @@ func (l *Line) Next(first []Member) (changes []Change, more bool) {
 	return nil, false
 }
 
-// Rejoin puts a delivery back that a person replays. ok is false if it is left as
+// Rejoin puts a delivery back that a person replays; Next is to be asked then, as
+// others may wait that come before or after it. ok is false if it is left as
 // it is: a newer version made it pointless, which by names, and force is not set.
 func (l *Line) Rejoin(m *Member, force bool) (ok bool, by Mark, changes []Change) {
 	m.Due, m.After = time.Time{}, nil
