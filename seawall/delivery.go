@@ -44,9 +44,10 @@ type Delivery struct {
 }
 
 // Replayable tells whether a person may have the delivery sent again: if it has
-// ended, or is held for a person to decide.
+// ended, or is held for a person to decide, or for a prerequisite, which it then
+// goes without.
 func (d *Delivery) Replayable() bool {
-	return d.State.Final() || d.State == Held && (d.Reason == ReasonUnknown || d.Reason == ReasonLate)
+	return d.State.Final() || d.State == Held && (d.Reason == ReasonUnknown || d.Reason == ReasonLate || d.Reason == ReasonPrerequisite)
 }
 
 // Lined tells whether the delivery is kept account of in its entity's position at

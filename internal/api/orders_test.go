@@ -71,7 +71,7 @@ func TestReplay_OneIsIdempotent(t *testing.T) {
 func TestG6_ReplayOfWhatIsHeldAsUnknown(t *testing.T) {
 	b := newBench(t)
 	var ids []seawall.DeliveryID
-	for _, name := range []string{"one", "other", "late"} {
+	for _, name := range []string{"one", "other", "waits"} {
 		ids = append(ids, b.accept(name, "{}", "orders").ID.Delivery(1))
 	}
 	leases, err := b.store.Acquire(t.Context(), "n1", []store.Lane{{System: "orders"}}, time.Minute)
@@ -79,7 +79,7 @@ func TestG6_ReplayOfWhatIsHeldAsUnknown(t *testing.T) {
 	_, err = b.store.Settle(t.Context(), []store.Settlement{
 		{Lease: leases[0], Delivery: ids[0], State: seawall.Held, Reason: seawall.ReasonUnknown, At: b.clock()},
 		{Lease: leases[0], Delivery: ids[1], State: seawall.Held, Reason: seawall.ReasonUnknown, At: b.clock()},
-		{Lease: leases[0], Delivery: ids[2], State: seawall.Held, Reason: "late", At: b.clock()},
+		{Lease: leases[0], Delivery: ids[2], State: seawall.Held, Reason: seawall.ReasonEarlier, At: b.clock()},
 	})
 	b.must(err)
 	for i, want := range []string{"pending", "held", "held"} {

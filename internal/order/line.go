@@ -125,7 +125,7 @@ func (l *Line) Join(m *Member) []Change {
 			m.State, m.Reason = seawall.Superseded, superseded(c.Seen)
 			return nil
 		case seawall.LateHold:
-			m.State, m.Reason, m.Due = seawall.Held, seawall.ReasonLate, Never
+			m.State, m.Reason, m.Due = seawall.Held, seawall.ReasonLate, l.Now // Ripen has it told
 			return nil
 		}
 		m.Late = true
@@ -317,7 +317,7 @@ func (l *Line) Next(first []Member) (changes []Change, more bool) {
 			case m.Order == seawall.Latest || m.OnLate == seawall.LateSupersede:
 				return append(changes, Change{Key: m.Key, State: seawall.Superseded, Reason: superseded(seen)}), true
 			case m.OnLate == seawall.LateHold:
-				return append(changes, Change{Key: m.Key, State: seawall.Held, Reason: seawall.ReasonLate, Due: Never}), true
+				return append(changes, Change{Key: m.Key, State: seawall.Held, Reason: seawall.ReasonLate, Due: l.Now}), true
 			}
 			m.Late = true
 		}

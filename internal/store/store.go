@@ -163,9 +163,10 @@ type Settlement struct {
 	Links  []seawall.Link // learned: each stands in place of the entity's link to that system before
 	Unlink []seawall.Link // of these Entity, System and Record: gone, if the link still is that
 
-	// Next is filled in by Settle: the delivery of the same line whose turn it is
-	// now, Pending and due, where the lease is good for it too. The owner may try it
-	// without a claim. nil: none, or the owner is to claim it.
+	// Next is filled in by Settle: the delivery of the same line whose turn came with
+	// it, Pending. In the lease's lane it has its event, and the owner may try it
+	// without a claim; in another lane it has none, and that one's owner is to be told
+	// that it is there. nil: nobody's turn came.
 	Next *Claimed
 }
 
@@ -174,12 +175,15 @@ type Settlement struct {
 // lane has it go on.
 type Lines interface {
 	// Ripen has held deliveries of a destination in a lane go on whose time has
-	// come: those in a settle window join their line, waits for a prerequisite end
-	// as their OnWait says, and lines that a dead delivery held up past its Pass go
-	// on without it. It handles at most limit of them, in one transaction, and does
-	// nothing if the lease no longer stands. ended are those that became dead, for
-	// outcome events. next is when the next one's time comes, or now if there are
-	// more; zero: none has a time.
+	// come: those in a settle window wait for their turn only, waits for a
+	// prerequisite end if their OnWait is to deliver, and lines that a dead delivery
+	// held up past its Pass go on without it. It handles at most limit of them, in one
+	// transaction, and does nothing if the lease no longer stands.
+	//
+	// What does not go on is for the owner to settle, with the event that this is: a
+	// wait that ends otherwise, and what has become late and is held for a person.
+	// Ripen writes nothing of these and returns them each time, until they are settled:
+	// as Dead, or as Held due [order.Never].
 	Ripen(ctx context.Context, l Lease, destination string, now time.Time, limit int) (r Ripened, err error)
 
 	// Positions lists what destinations have seen of an entity, by destination.
@@ -196,9 +200,9 @@ type Lines interface {
 
 // Ripened is what Ripen did.
 type Ripened struct {
-	Freed int // now pending
-	Ended []seawall.Delivery
-	Next  time.Time
+	Freed int                // now pending
+	Over  []seawall.Delivery // held still: for the owner to settle
+	Next  time.Time          // when the next one's time comes, Over left out; now, if there are more; zero: none has one
 }
 
 // Position is what a destination has seen of an entity.
@@ -388,7 +392,7 @@ type Deliveries interface {
 
 	// Replay puts finished deliveries back into the queue, with their identity
 	// or, where asked, as a new delivery of the same event. Likewise, but never
-	// as new ones, those that are Held for [seawall.ReasonUnknown]. What is
+	// as new ones, those that are Held for a person (Replayable). What is
 	// already waiting is left as it is, so repeating it adds nothing. One that
 	// was diverted begins at its first destination again.
 	//
