@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seawall-dev/seawall/test/rows"
 )
 
 // bank is several systems that charge, by the first segment of the path: it counts
@@ -37,7 +39,7 @@ func newRound(most int) *round {
 
 func newBank(t *testing.T) *bank {
 	b := &bank{asked: map[string]int{}, effects: map[string]int{}, keys: map[string]string{}, cut: map[string]bool{}}
-	b.Server = serve(t, b.charge)
+	b.Server = rows.Serve(t, b.charge)
 	return b
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -25,7 +26,7 @@ func breakers(t *testing.T, nodes int) {
 		probing, back       atomic.Bool
 		delivered           sync.Map // webhook-id → true
 	)
-	system := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	system := rows.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/alone":
 			defer alone.come()()
@@ -55,7 +56,7 @@ func breakers(t *testing.T, nodes int) {
 		Routes: "  - { from: bad, to: bad }\n  - { from: both, to: good }\n  - { from: other, to: alone }\n  - { from: other, to: gone }",
 	})
 	s.send("bad", events)
-	s.until(patience, "every node knows that the breaker is open", func() bool {
+	s.Until(patience, "every node knows that the breaker is open", func() bool {
 		for i := range nodes {
 			if s.system(i, "shared").Breaker == "closed" {
 				return false
@@ -71,7 +72,7 @@ func breakers(t *testing.T, nodes int) {
 	s.send("both", events)
 	s.send("other", events)
 	// Probes after 1, 2, 4 s: three that fail.
-	s.until(patience, "three probes", func() bool {
+	s.Until(patience, "three probes", func() bool {
 		n := shared.count() - before
 		return n > 3 || n == 3 && shared.idle()
 	})
@@ -94,12 +95,12 @@ func breakers(t *testing.T, nodes int) {
 	back.Store(true)
 	probing.Store(false)
 	count := func() (n int) { delivered.Range(func(any, any) bool { n++; return true }); return n }
-	s.until(patience, "everything is delivered", func() bool { return count() == 3*events })
-	s.until(patience, "the breaker is closed", func() bool { return s.system(0, "shared").Breaker == "closed" })
+	s.Until(patience, "everything is delivered", func() bool { return count() == 3*events })
+	s.Until(patience, "the breaker is closed", func() bool { return s.system(0, "shared").Breaker == "closed" })
 
-	s.until(patience, "what is gone is disabled", func() bool {
+	s.Until(patience, "what is gone is disabled", func() bool {
 		var page struct{ Data []struct{ Name, Gate string } }
-		s.ask(0, "/destinations", &page)
+		s.Ask(0, "/destinations", &page)
 		for _, d := range page.Data {
 			if d.Gate != "open" && d.Name != "gone" {
 				t.Errorf("%s is %s", d.Name, d.Gate)
@@ -132,7 +133,7 @@ func (s *scene) attempts(destinations ...string) (n int) {
 			Data []struct{ Attempts int }
 			Next string
 		}
-		s.ask(0, "/deliveries?limit=200&destination="+to, &page)
+		s.Ask(0, "/deliveries?limit=200&destination="+to, &page)
 		if page.Next != "" {
 			s.Fatal("more deliveries than a page has")
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -28,7 +29,7 @@ func retryAfter(t *testing.T, nodes int) {
 		calm  = true // it asks for nothing
 		come  arrivals
 	)
-	system := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	system := rows.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		defer come.come()()
 		mu.Lock()
 		defer mu.Unlock()
@@ -58,7 +59,7 @@ func retryAfter(t *testing.T, nodes int) {
 	})
 	done := s.spread("in")
 	for _, form := range []string{"seconds", "date"} {
-		s.until(patience, "everything is delivered", func() bool { return s.deliveries("busy", "delivered") == done })
+		s.Until(patience, "everything is delivered", func() bool { return s.deliveries("busy", "delivered") == done })
 		mu.Lock()
 		said, until, date, calm = time.Time{}, time.Time{}, form == "date", false
 		mu.Unlock()
@@ -67,7 +68,7 @@ func retryAfter(t *testing.T, nodes int) {
 		// One node hears it; the others have something to send when they should have
 		// heard of it.
 		s.send("in", 1)
-		s.until(patience, "it asks to wait", func() bool { at, _ := asked(); return !at.IsZero() })
+		s.Until(patience, "it asks to wait", func() bool { at, _ := asked(); return !at.IsZero() })
 		from, to := asked()
 		witness.Pause(t.Context(), time.Until(from.Add(heard)))
 		s.send("in", events)
@@ -75,7 +76,7 @@ func retryAfter(t *testing.T, nodes int) {
 		if done += 1 + events; late.After(to.Add(-time.Second)) {
 			t.Logf("%s: the machine is too slow to tell: the events were there %s before the end", form, to.Sub(late))
 		}
-		s.until(patience, "everything is delivered", func() bool { return s.deliveries("busy", "delivered") == done })
+		s.Until(patience, "everything is delivered", func() bool { return s.deliveries("busy", "delivered") == done })
 		if n := come.between(from.Add(heard), to.Add(-50*time.Millisecond)); n > 0 {
 			t.Errorf("%s: %d requests came before %s were over", form, n, asksFor)
 		}
@@ -90,7 +91,7 @@ func (s *scene) deliveries(to, state string) int {
 		Data []struct{ ID string }
 		Next string
 	}
-	s.ask(0, "/deliveries?limit=200&destination="+to+"&state="+state, &page)
+	s.Ask(0, "/deliveries?limit=200&destination="+to+"&state="+state, &page)
 	if page.Next != "" {
 		s.Fatal("more deliveries than a page has")
 	}

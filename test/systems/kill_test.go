@@ -47,7 +47,7 @@ func killedInACall(t *testing.T, nodes int) {
 		}
 	}
 	s := open(t, nodes, witness.Setup{Extra: "systems:\n" + sections.String()})
-	s.authorize()
+	s.Authorize()
 	dice := rand.New(rand.NewPCG(*rows.Seed, uint64(nodes)))
 	certain := map[string]bool{} // keyless orders that were cut off, all of them in flight when every node died
 	var orders []order
@@ -80,7 +80,7 @@ func killedInACall(t *testing.T, nodes int) {
 			select {
 			case <-r.reached:
 			case <-deadline:
-				s.fatal("kill %d: %d of %d calls reached their system", n, i, cap(r.reached))
+				s.Abort("kill %d: %d of %d calls reached their system", n, i, cap(r.reached))
 			}
 		}
 		if race {
@@ -90,14 +90,14 @@ func killedInACall(t *testing.T, nodes int) {
 		var dead []int
 		for i := range nodes {
 			if all || i == n/2%nodes {
-				must(t, s.fleet.Kill(i))
+				must(t, s.Fleet.Kill(i))
 				dead = append(dead, i)
 			}
 		}
 		if !race && !all {
 			close(r.release) // for those of the node that lives
 		}
-		s.start(dead...)
+		s.Start(dead...)
 		// The product asks again, since it may not have heard.
 		for _, o := range []order{orders[len(orders)-1], orders[dice.IntN(len(orders))]} {
 			status, err := s.post(dead[0], o)
@@ -116,7 +116,7 @@ type order struct {
 
 // post hands an order over as a call.
 func (s *scene) post(node int, o order) (int, error) {
-	status, _, err := s.do(http.MethodPost, "http://"+s.internal[node]+"/api/v1/systems/"+o.system+"/calls",
+	status, _, err := s.Do(http.MethodPost, "http://"+s.Internal[node]+"/api/v1/systems/"+o.system+"/calls",
 		http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {o.name}},
 		fmt.Sprintf(`{"method":"POST","path":"/charges","body":{"order":%q,"lost":%t}}`, o.name, o.lost))
 	return status, err
@@ -130,8 +130,8 @@ func (s *scene) judge(b *bank, orders []order, certain map[string]bool, kills in
 		var page struct {
 			Data []struct{ State, Reason string }
 		}
-		s.until(patience, o.name+" has ended or is held", func() bool {
-			s.ask(0, fmt.Sprintf("/calls?key=%s&system=%s&by=shop", o.name, o.system), &page)
+		s.Until(patience, o.name+" has ended or is held", func() bool {
+			s.Ask(0, fmt.Sprintf("/calls?key=%s&system=%s&by=shop", o.name, o.system), &page)
 			if len(page.Data) != 1 {
 				s.Fatalf("%s is %d calls", o.name, len(page.Data))
 			}

@@ -31,7 +31,7 @@ func TestG8_LimitsHoldOverNodesAndKills(t *testing.T) { each(t, limitsHold) }
 func limitsHold(t *testing.T, nodes int) {
 	var rated, narrow arrivals
 	var seen sync.Map
-	system := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	system := rows.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/rated" {
 			defer rated.come()()
 			return
@@ -53,13 +53,13 @@ func limitsHold(t *testing.T, nodes int) {
 	})
 	count := func() (n int) { seen.Range(func(any, any) bool { n++; return true }); return n }
 	before := s.spread("in")
-	s.until(patience, "what was sent before has come", func() bool { return rated.count() >= before && count() >= before })
+	s.Until(patience, "what was sent before has come", func() bool { return rated.count() >= before && count() >= before })
 	rated.forget()
 	s.send("in", events)
-	s.until(patience, "a part has come", func() bool { return rated.count() >= events*2/3 })
-	must(t, s.fleet.Kill(0))
-	s.start(0)
-	s.until(patience+time.Duration(events/rate)*time.Second, "everything has come", func() bool {
+	s.Until(patience, "a part has come", func() bool { return rated.count() >= events*2/3 })
+	must(t, s.Fleet.Kill(0))
+	s.Start(0)
+	s.Until(patience+time.Duration(events/rate)*time.Second, "everything has come", func() bool {
 		return rated.count() >= events && count() >= before+events
 	})
 	for _, d := range []time.Duration{time.Second, 3 * time.Second, rated.span()} {

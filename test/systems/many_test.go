@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seawall-dev/seawall/test/rows"
 	"github.com/seawall-dev/seawall/test/witness"
 )
 
@@ -20,10 +21,10 @@ func TestG7_AHundredDeadOfAThousand(t *testing.T) {
 	t.Parallel()
 	const all, dead, rounds = 1000, 100, 2
 	var got sync.Map // path and webhook-id
-	good := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+	good := rows.Serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		got.Store(r.URL.Path+" "+r.Header.Get("webhook-id"), true)
 	})
-	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+	silent := rows.Serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // or nobody would hear that the client has gone
 		<-r.Context().Done()
 	})
@@ -50,20 +51,20 @@ func TestG7_AHundredDeadOfAThousand(t *testing.T) {
 	s.number("in", 50*rounds)
 	accepted := time.Since(began)
 	count := func() (n int) { got.Range(func(any, any) bool { n++; return true }); return n }
-	s.until(patience, "the good ones have everything", func() bool { return count() == (all-dead)*rounds })
+	s.Until(patience, "the good ones have everything", func() bool { return count() == (all-dead)*rounds })
 	t.Logf("%d deliveries to %d good destinations beside %d dead ones in %s, of which accepting took %s",
 		count(), all-dead, dead, time.Since(began).Round(time.Millisecond), accepted.Round(time.Millisecond))
-	s.fleet.Discard() // what is silent would hold up a stop
+	s.Fleet.Discard() // what is silent would hold up a stop
 }
 
 // number sends events whose n counts from nothing.
 func (s *scene) number(source string, n int) {
 	s.Helper()
 	for i := range n {
-		status, said, err := s.do(http.MethodPost, "http://"+s.fleet.Nodes[0].Addr+"/in/"+source, http.Header{"Content-Type": {"application/json"}},
+		status, said, err := s.Do(http.MethodPost, "http://"+s.Fleet.Nodes[0].Addr+"/in/"+source, http.Header{"Content-Type": {"application/json"}},
 			fmt.Sprintf(`{"n":%d}`, i))
 		if err != nil || status != http.StatusOK {
-			s.fatal("an event was answered %d: %v: %s", status, err, said)
+			s.Abort("an event was answered %d: %v: %s", status, err, said)
 		}
 	}
 }
