@@ -19,6 +19,8 @@ type contender struct {
 	engine  string // "" of the baseline
 	nodes   int
 	backlog bool // on a store in which a backlog waits
+	ordered bool // by entity
+	hot     bool // and one entity's line is long
 }
 
 var contenders = []contender{
@@ -28,6 +30,10 @@ var contenders = []contender{
 	{name: "postgres", title: "PostgreSQL", engine: "postgres", nodes: 1},
 	{name: "postgres-backlog", title: "with backlog", engine: "postgres", nodes: 1, backlog: true},
 	{name: "nodes", title: "two nodes", engine: "postgres", nodes: 2},
+	{name: "sqlite-ordered", title: "ordered", engine: "sqlite", nodes: 1, ordered: true},
+	{name: "sqlite-hot", title: "and a hot one", engine: "sqlite", nodes: 1, ordered: true, hot: true},
+	{name: "postgres-ordered", title: "ordered", engine: "postgres", nodes: 1, ordered: true},
+	{name: "postgres-hot", title: "and a hot one", engine: "postgres", nodes: 1, ordered: true, hot: true},
 }
 
 // bench is one whole measurement.
@@ -170,7 +176,7 @@ func (b *bench) beginWith(c contender, dir string, more func(sink string) beside
 		return nil, err
 	}
 	t := &trial{contender: c, track: newTrack(), dir: dir, run: filepath.Base(dir)}
-	s := setup{programs: b.programs, dir: dir, workers: b.workers, nodes: c.nodes, beside: more, extra: extra, wrapper: wrapper}
+	s := setup{programs: b.programs, dir: dir, workers: b.workers, nodes: c.nodes, ordered: c.ordered, beside: more, extra: extra, wrapper: wrapper}
 	if c.engine == "postgres" {
 		s.pg, t.pg = b.pg, b.pg
 	}
@@ -184,6 +190,11 @@ func (b *bench) beginWith(c contender, dir string, more func(sink string) beside
 	}
 	if err != nil {
 		return nil, err
+	}
+	if c.hot {
+		if err := b.withSeeder(&seeded{store: s.store}, func(ctx context.Context, sd *seeder) error { return sd.hot(ctx) }); err != nil {
+			return nil, errors.Join(err, t.end())
+		}
 	}
 	if err := t.start(s); err != nil {
 		return nil, errors.Join(err, t.end())

@@ -6,7 +6,7 @@
 //
 //	go run ./test/bench                     all of it, about eleven minutes
 //	go run ./test/bench -quick              two short runs and a small backlog, for a first look
-//	go run ./test/bench -scenario nodes     a part: throughput, backlog, start, nodes, claims
+//	go run ./test/bench -scenario nodes     a part: throughput, backlog, start, nodes, order, claims
 //	go run ./test/bench -only postgres      one contender, for profiling
 //	go run ./test/bench -isolation          what bad destinations do to the others
 //	go run ./test/bench -builds OLD         processor time beside another build, in the same seconds
@@ -29,7 +29,7 @@ import (
 )
 
 // parts are what may be measured by itself.
-var parts = []string{"throughput", "backlog", "start", "nodes", "claims"}
+var parts = []string{"throughput", "backlog", "start", "nodes", "order", "claims"}
 
 type options struct {
 	runs    int

@@ -56,6 +56,7 @@ type setup struct {
 	hole    string // where they go and nobody answers
 	workers int
 	nodes   int
+	ordered bool
 	beside  func(sink string) beside // further sources, destinations and routes; nil: none
 	extra   string                   // further lines of the configuration
 	pg      *postgres
@@ -101,7 +102,11 @@ func (s setup) prepare(i int) (p process, err error) {
 	if s.beside != nil {
 		more = s.beside(s.sink)
 	}
-	text := fmt.Sprintf(gatewayConfig, s.store, p.addr, p.admin, more.sources, s.sink, s.workers, shards) + s.routes(more) + s.extra
+	entities := ""
+	if s.ordered {
+		entities = orderedSection
+	}
+	text := fmt.Sprintf(gatewayConfig, s.store, p.addr, p.admin, more.sources, s.sink, s.workers, shards) + s.routes(more) + entities + s.extra
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return p, err
 	}
@@ -134,7 +139,7 @@ type beside struct{ sources, destinations, routes string }
 // nobody answers at. The backlog came from a source of its own, so that planning
 // the load costs the same with it and without.
 func (s setup) routes(more beside) string {
-	destinations, routes := more.destinations, "routes:\n  - { from: bench, to: sink }\n"+more.routes
+	destinations, routes := more.destinations, "routes:\n"+s.loads()+more.routes
 	if s.hole == "" {
 		return destinations + routes
 	}
@@ -143,6 +148,15 @@ func (s setup) routes(more beside) string {
 		routes += fmt.Sprintf("  - { from: %s, to: %s }\n", backlogSource, name)
 	}
 	return destinations + routes + fmt.Sprintf("  - { from: %s, to: %s }\n", backlogSource, sinkDestination)
+}
+
+// loads is the load's route.
+func (s setup) loads() string {
+	keys := ""
+	if s.ordered {
+		keys = orderedKeys
+	}
+	return "  - { from: bench, to: sink" + keys + " }\n"
 }
 
 func (s *server) stop() (err error) {
