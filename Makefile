@@ -64,7 +64,7 @@ generate: ## write the generated files again
 
 .PHONY: unit
 unit: ## go test with the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vE '/test/(crash|faults|nodes|systems)')
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vE '/test/(crash|faults|nodes|systems|order)')
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (3s)
@@ -94,6 +94,7 @@ rows: ## a fraction of each row of the fault matrix
 	$(GO) test -count=1 -v -timeout 15m ./test/faults
 	$(GO) test -count=1 -v -timeout 15m -parallel 3 ./test/nodes
 	$(GO) test -count=1 -v -timeout 10m -parallel 8 ./test/systems
+	$(GO) test -count=1 -v -timeout 10m ./test/order
 
 .PHONY: faults
 faults: ## all of it, at full length: about two hours
@@ -102,6 +103,7 @@ faults: ## all of it, at full length: about two hours
 	$(GO) test -count=1 -v -timeout 3h ./test/faults -args -faults.full
 	$(GO) test -count=1 -v -timeout 3h -parallel 1 ./test/nodes -args -faults.full
 	$(GO) test -count=1 -v -timeout 1h ./test/systems -args -faults.full
+	$(GO) test -count=1 -v -timeout 1h ./test/order -args -faults.full
 
 # Three nodes on a PostgreSQL of their own, under load, with a node killed or
 # stopped every few seconds; the last line says what was lost.
