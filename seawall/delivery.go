@@ -2,6 +2,7 @@ package seawall
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -47,7 +48,8 @@ type Delivery struct {
 // ended, or is held for a person to decide, or for a prerequisite, which it then
 // goes without.
 func (d *Delivery) Replayable() bool {
-	return d.State.Final() || d.State == Held && (d.Reason == ReasonUnknown || d.Reason == ReasonLate || d.Reason == ReasonPrerequisite)
+	return d.State.Final() || d.State == Held &&
+		(d.Reason == ReasonUnknown || d.Reason == ReasonLate || d.Reason == ReasonPrerequisite || strings.HasPrefix(d.Reason, ReasonRecord))
 }
 
 // Lined tells whether the delivery is kept account of in its entity's position at
@@ -78,11 +80,15 @@ const (
 	// Doubt sends nothing: an owner went away while the delivery was Sending, and
 	// who has it next decides what follows from an unknown outcome (G6).
 	Doubt
-	// Check asks the system whether an attempt of unknown outcome took effect.
+	// Check asks the system whether an attempt of unknown outcome took effect, or
+	// which record the entity is.
 	Check
+	// Create sends the request that creates the entity's record: never without an
+	// intent (G6).
+	Create
 )
 
-var steps = []string{"send", "doubt", "check"}
+var steps = []string{"send", "doubt", "check", "create"}
 
 func (s Step) String() string               { return name(s, steps...) }
 func (s Step) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -95,6 +101,10 @@ func (s *Step) UnmarshalText(b []byte) (err error) {
 // ReasonUnknown is why a delivery is held of whose last attempt nobody knows
 // whether it took effect, where repeating it would not be safe (G6).
 const ReasonUnknown = "unknown"
+
+// ReasonRecord begins why a delivery is held for a person that keeps a record of its
+// entity: what is the matter with that record follows.
+const ReasonRecord = "record: "
 
 // ReasonInterrupted is why a delivery waits that was in flight when its node went
 // away, and that may be sent again. It is then sent apart from others like it, for
@@ -156,12 +166,29 @@ type Attempt struct {
 	Revision int64  // configuration revision that shaped it
 	Node     string
 
-	Step        Step   // Send, or Check; Doubt for one that an owner was in when it went away
+	Step        Step   // Send, Check or Create; Doubt for one that an owner was in when it went away
 	Destination string // that it was made to, where that is not the delivery's any more; else ""
 
+	Asked    []Exchange // before the request itself, which there need not be then
 	Request  Request
 	Response *Response // nil if there was none
 }
+
+// Exchange is a request that an attempt makes to learn something that it needs.
+type Exchange struct {
+	What     string    `json:"what"` // Fetches or Finds
+	At       time.Time `json:"at"`
+	Shared   bool      `json:"shared,omitempty"` // made for another delivery of the entity, it serves this one too
+	Error    string    `json:"error,omitempty"`
+	Request  Request   `json:"request"`
+	Response *Response `json:"response,omitempty"` // nil if there was none
+}
+
+// What exchanges ask for.
+const (
+	Fetches = "fetch" // the entity's current record, which is what is delivered
+	Finds   = "find"  // a record that may be the entity's
+)
 
 // Request is what an attempt sent.
 type Request struct {

@@ -3,7 +3,7 @@ package seawall
 // Types of the events of [SourceOutcomes].
 const (
 	TypeDead      = "delivery.dead"      // gave up: a dead letter
-	TypeHeld      = "delivery.held"      // held for a person, since its outcome is unknown
+	TypeHeld      = "delivery.held"      // held for a person: its outcome is unknown, or something is the matter with its record
 	TypeDelivered = "delivery.delivered" // only where a route names this type itself
 	TypeDiverted  = "delivery.diverted"  // goes to its destination's fallback from here on
 	TypeOpened    = "breaker.opened"

@@ -56,7 +56,7 @@ func formAttempt(a seawall.Attempt) Attempt {
 	return Attempt{
 		N: a.N, At: a.At, TookMS: float64(a.Took.Microseconds()) / 1000,
 		Outcome: a.Outcome.String(), Error: a.Error, Next: a.Next,
-		Revision: a.Revision, Node: a.Node, Request: a.Request, Response: a.Response,
+		Revision: a.Revision, Node: a.Node, Step: a.Step.String(), Asked: a.Asked, Request: a.Request, Response: a.Response,
 	}
 }
 

@@ -95,16 +95,27 @@ func leaveOut(a *Attempt, room int) int {
 	} else {
 		a.Request.Body = nil
 	}
-	if a.Response == nil {
-		return kept
+	if a.Response != nil {
+		a.Response = shortened(a.Response, room, &kept)
 	}
-	if n := len(a.Response.Body); n <= room-kept {
-		return kept + n
+	for i := range a.Asked {
+		if x := &a.Asked[i]; x.Response != nil {
+			x.Response = shortened(x.Response, room, &kept)
+		}
 	}
-	short := *a.Response
-	short.Body, short.Truncated = nil, true
-	a.Response = &short
 	return kept
+}
+
+// shortened is a response without its body, if that is more than what is left of
+// room; else it is counted.
+func shortened(r *seawall.Response, room int, kept *int) *seawall.Response {
+	if n := len(r.Body); n <= room-*kept {
+		*kept += n
+		return r
+	}
+	short := *r
+	short.Body, short.Truncated = nil, true
+	return &short
 }
 
 // arrivalsOf are the arrivals that repeat an event, oldest first.

@@ -139,7 +139,11 @@ func lifeOf(d *Traced, gate string, now time.Time) []Incident {
 
 func wordAttempt(d *Traced, t *Attempt) string {
 	text := fmt.Sprintf("attempt %d, %s %s: %s", t.N, t.Request.Method, t.Request.URL, t.Outcome)
-	if t.Request.Method == "" { // it was never shaped
+	switch last := len(t.Asked) - 1; {
+	case t.Request.Method == "" && last >= 0: // it only asked
+		x := &t.Asked[last]
+		text = fmt.Sprintf("attempt %d, %s by %s %s: %s", t.N, x.What, x.Request.Method, x.Request.URL, t.Outcome)
+	case t.Request.Method == "": // it was never shaped
 		text = fmt.Sprintf("attempt %d to %s: %s", t.N, d.Destination, t.Outcome)
 	}
 	why := t.Error

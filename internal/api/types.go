@@ -107,9 +107,14 @@ type Attempt struct {
 	Next     string            `json:"next,omitempty" doc:"What was decided."`
 	Revision int64             `json:"revision" doc:"Configuration revision that shaped it."`
 	Node     string            `json:"node,omitempty"`
+	Step     string            `json:"step" doc:"What it did: send; check (ask whether an earlier one took effect, or which record the entity is); create (the entity's record); doubt (nothing: its node had gone away)."`
+	Asked    []Exchange        `json:"asked,omitempty" doc:"What it asked for before: the entity's record (fetch), or one that may be the entity's (find)."`
 	Request  seawall.Request   `json:"request"`
 	Response *seawall.Response `json:"response,omitempty"`
 }
+
+// Exchange is a request that an attempt made to learn something that it needs.
+type Exchange = seawall.Exchange
 
 // Arrival is one time that a request reached the gateway without becoming a
 // new event. Lists leave out Headers and Body.

@@ -16,6 +16,8 @@ import (
 // intends tells whether the attempt is to be begun before it is made.
 func (q *queue) intends(c *store.Claimed) bool {
 	switch {
+	case c.Delivery.Step == seawall.Create:
+		return true
 	case c.Delivery.Step != seawall.Send:
 		return false // whatever asks or decides only
 	case q.unsafe:

@@ -168,7 +168,7 @@ func (q *queue) pass(c *store.Claimed, s store.Settlement) {
 	q.waiting++
 	// Somebody waits for a slot, for a call's answer, or would have to look at
 	// what a crash leaves begun.
-	wanted := q.short() || c.Event.Source == seawall.SourceCalls || q.unsafe
+	wanted := q.short() || c.Event.Source == seawall.SourceCalls || q.unsafe || c.Delivery.Step != seawall.Send
 	q.mu.Unlock()
 	q.settles.Add(1)
 	q.r.settles <- settling{q, s}

@@ -111,7 +111,7 @@ func kindOf(d *seawall.Delivery, s *store.Settlement) string {
 		return ""
 	case s.State == seawall.Dead:
 		return seawall.TypeDead
-	case s.State == seawall.Held && s.Reason == seawall.ReasonUnknown:
+	case s.State == seawall.Held && (s.Reason == seawall.ReasonUnknown || strings.HasPrefix(s.Reason, seawall.ReasonRecord)):
 		return seawall.TypeHeld
 	case s.State == seawall.Delivered:
 		return seawall.TypeDelivered

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/terminal"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 const (
@@ -19,18 +20,41 @@ const (
 	preview   = 160                         // characters of a body that is not asked for
 )
 
-// exchange shows, indented, what an attempt sent and what came back.
+// exchange shows, indented, what an attempt asked, what it sent and what came back.
 func (t *teller) exchange(a *api.Attempt, indent string) {
-	if a.Request.Method != "" {
-		t.line("%s%s %s", indent, t.Style.Dim("→"), terminal.Clean(sent(a)))
-		if t.Headers {
-			t.headers(a.Request.Headers, indent+"  ")
-		}
-		if !a.Request.Original {
-			t.body(a.Request.Body, int64(len(a.Request.Body)) < a.Request.BodySize, indent+"  ")
-		}
+	for i := range a.Asked {
+		t.asked(&a.Asked[i], indent)
 	}
-	r := a.Response
+	if a.Request.Method != "" {
+		t.sent(&a.Request, sent(&a.Request), indent)
+	}
+	t.came(a.Response, indent)
+}
+
+// asked shows a request that an attempt made to learn something.
+func (t *teller) asked(x *api.Exchange, indent string) {
+	what := x.What + ": " + x.Request.Method + " " + x.Request.URL
+	if x.Shared {
+		what += ", made for another delivery too"
+	}
+	t.sent(&x.Request, what, indent)
+	if x.Error != "" {
+		t.line("%s  %s", indent, terminal.Clean(x.Error))
+	}
+	t.came(x.Response, indent)
+}
+
+func (t *teller) sent(q *seawall.Request, what, indent string) {
+	t.line("%s%s %s", indent, t.Style.Dim("→"), terminal.Clean(what))
+	if t.Headers {
+		t.headers(q.Headers, indent+"  ")
+	}
+	if !q.Original {
+		t.body(q.Body, int64(len(q.Body)) < q.BodySize, indent+"  ")
+	}
+}
+
+func (t *teller) came(r *seawall.Response, indent string) {
 	if r == nil {
 		return
 	}
@@ -52,8 +76,7 @@ func (t *teller) exchange(a *api.Attempt, indent string) {
 }
 
 // sent sums up the request of an attempt.
-func sent(a *api.Attempt) string {
-	q := &a.Request
+func sent(q *seawall.Request) string {
 	text := terminal.Bytes(q.BodySize)
 	switch media := q.Headers.Get("Content-Type"); {
 	case q.Original:

@@ -81,8 +81,11 @@ func (t *teller) advise(d *api.Traced, add func(why, command string)) {
 	case "canceled", "superseded":
 		add(fmt.Sprintf("%s for %s: to send it after all: ", d.State, name), "replay "+d.ID)
 	case "held":
-		if d.Reason == seawall.ReasonUnknown {
+		switch {
+		case d.Reason == seawall.ReasonUnknown:
 			add(fmt.Sprintf("nobody knows whether it took effect at %s: if it did not, send it again: ", name), "replay "+d.ID)
+		case strings.HasPrefix(d.Reason, seawall.ReasonRecord):
+			add(fmt.Sprintf("%s: once that is put right, send it again: ", terminal.Clean(d.Reason)), "replay "+d.ID)
 		}
 		add(fmt.Sprintf("held at %s (%s): to give it up: ", name, terminal.Clean(d.Reason)), "deliveries skip "+d.ID)
 	case "pending":

@@ -137,25 +137,46 @@ func Attempt(a *seawall.Attempt) []byte {
 	p.text(a.Next)
 	p.int(a.Revision)
 	p.text(a.Node)
-	p.text(a.Request.Method)
-	p.text(a.Request.URL)
-	p.headers(a.Request.Headers)
-	p.blob(a.Request.Body)
-	p.int(a.Request.BodySize)
-	p.bool(a.Request.Original)
-	p.bool(a.Response != nil)
-	if r := a.Response; r != nil {
-		p.int(int64(r.Status))
-		p.text(r.Proto)
-		p.headers(r.Headers)
-		p.blob(r.Body)
-		p.bool(r.Truncated)
-	}
-	if a.Step != seawall.Send || a.Destination != "" { // of few: programs before this one stop reading here
+	p.request(&a.Request)
+	p.response(a.Response)
+	if a.Step != seawall.Send || a.Destination != "" || len(a.Asked) > 0 { // of few: programs before this one stop reading here
 		p.uint(uint64(a.Step))
 		p.text(a.Destination)
 	}
+	for i := range a.Asked { // to the end
+		p.exchange(&a.Asked[i])
+	}
 	return p
+}
+
+func (p *packer) request(r *seawall.Request) {
+	p.text(r.Method)
+	p.text(r.URL)
+	p.headers(r.Headers)
+	p.blob(r.Body)
+	p.int(r.BodySize)
+	p.bool(r.Original)
+}
+
+func (p *packer) response(r *seawall.Response) {
+	p.bool(r != nil)
+	if r == nil {
+		return
+	}
+	p.int(int64(r.Status))
+	p.text(r.Proto)
+	p.headers(r.Headers)
+	p.blob(r.Body)
+	p.bool(r.Truncated)
+}
+
+func (p *packer) exchange(x *seawall.Exchange) {
+	p.text(x.What)
+	p.int(x.At.UnixMicro())
+	p.bool(x.Shared)
+	p.text(x.Error)
+	p.request(&x.Request)
+	p.response(x.Response)
 }
 
 // ParseAttempt reads what Attempt wrote.
@@ -167,18 +188,36 @@ func ParseAttempt(b []byte) (a seawall.Attempt, err error) {
 	a.Outcome = seawall.Outcome(u.uint())
 	a.Error, a.Next = u.text(), u.text()
 	a.Revision, a.Node = u.int(), u.text()
-	a.Request.Method, a.Request.URL = u.text(), u.text()
-	a.Request.Headers = u.headers()
-	a.Request.Body, a.Request.BodySize = u.blob(), u.int()
-	a.Request.Original = u.bool()
-	if u.bool() {
-		a.Response = &seawall.Response{Status: int(u.int()), Proto: u.text(), Headers: u.headers(),
-			Body: u.blob(), Truncated: u.bool()}
-	}
+	a.Request, a.Response = u.request(), u.response()
 	if u.err == nil && len(u.b) > 0 {
 		a.Step, a.Destination = seawall.Step(u.uint()), u.text()
 	}
+	for u.err == nil && len(u.b) > 0 {
+		a.Asked = append(a.Asked, u.exchange())
+	}
 	return a, u.err
+}
+
+func (u *unpacker) request() (r seawall.Request) {
+	r.Method, r.URL = u.text(), u.text()
+	r.Headers = u.headers()
+	r.Body, r.BodySize = u.blob(), u.int()
+	r.Original = u.bool()
+	return r
+}
+
+func (u *unpacker) response() *seawall.Response {
+	if !u.bool() {
+		return nil
+	}
+	return &seawall.Response{Status: int(u.int()), Proto: u.text(), Headers: u.headers(), Body: u.blob(), Truncated: u.bool()}
+}
+
+func (u *unpacker) exchange() (x seawall.Exchange) {
+	x.What, x.At = u.text(), time.UnixMicro(u.int()).UTC()
+	x.Shared, x.Error = u.bool(), u.text()
+	x.Request, x.Response = u.request(), u.response()
+	return x
 }
 
 // Readdress says in a packed attempt of a delivery which destination it was made

@@ -16,6 +16,26 @@ func usual() seawall.Attempt {
 
 // The program before reads what this one writes, and this one what that one wrote:
 // what came later lies at the end, and only where there is some.
+func TestWhatWasAskedIsKept(t *testing.T) {
+	want := usual()
+	want.Asked = []seawall.Exchange{
+		{What: seawall.Fetches, At: want.At, Shared: true, Request: seawall.Request{Method: "GET", URL: "https://app.example/users/7"},
+			Response: &seawall.Response{Status: 200, Body: []byte(`{"id":7}`)}},
+		{What: seawall.Finds, At: want.At, Error: "no answer", Request: seawall.Request{Method: "GET", URL: "https://crm.example/contacts"}},
+	}
+	for _, step := range []seawall.Step{seawall.Send, seawall.Create} {
+		want.Step = step
+		b := Attempt(&want)
+		got, err := ParseAttempt(b)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if _, err := ParseAttempt(b[:len(b)-1]); err == nil {
+			t.Error("an attempt that is cut off is read")
+		}
+	}
+}
+
 func TestG10_AttemptsAreReadByTheProgramBefore(t *testing.T) {
 	plain, more := usual(), usual()
 	more.Step, more.Destination = seawall.Check, "orders"
