@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -22,6 +24,10 @@ type claim struct {
 	types   []glob
 	key     *expr.Code   // nil: the provider's
 	version []*expr.Code // none: the provider's, or the time
+	record  *expr.Code   // nil: it says none
+	system  string       // whose record that is
+
+	unresolved config.Unresolved
 }
 
 func claims(c *config.Config) map[string][]claim {
@@ -30,6 +36,7 @@ func claims(c *config.Config) map[string][]claim {
 		for _, cl := range e.Claims {
 			out[cl.Source] = append(out[cl.Source], claim{
 				entity: e.Name, types: globs(cl.Types), key: cl.Key, version: cl.Version,
+				record: cl.Record, system: cmp.Or(cl.System, cl.Source), unresolved: e.Unresolved,
 			})
 		}
 	}
@@ -47,7 +54,13 @@ func names(c *config.Config) map[string]bool {
 // subject is an event while it is planned; its payload is parsed when first used.
 type subject struct {
 	*seawall.Event
-	in *expr.Input
+	in    *expr.Input
+	now   time.Time
+	known Known
+
+	links  []seawall.Link
+	record *store.Record // whose entity is not known; nil: it is, or there is none
+	then   seawall.WaitPolicy
 }
 
 func (s *subject) input() *expr.Input {
@@ -81,34 +94,116 @@ func (p *Planner) identify(s *subject) []seawall.Decision {
 	return []seawall.Decision{{Why: "entity " + name + ": does not claim this event, whose object is named like one of its own"}}
 }
 
+// told collects decisions that are no route's.
+type told struct {
+	entity string
+	all    []seawall.Decision
+}
+
+func (t *told) say(failed bool, format string, args ...any) {
+	t.all = append(t.all, seawall.Decision{Why: "entity " + t.entity + ": " + fmt.Sprintf(format, args...), Error: failed})
+}
+
 func (s *subject) claimed(c *claim) []seawall.Decision {
-	say := func(failed bool, format string, args ...any) []seawall.Decision {
-		return []seawall.Decision{{Why: "entity " + c.entity + ": " + fmt.Sprintf(format, args...), Error: failed}}
-	}
+	t := told{entity: c.entity}
 	prefix := c.entity + "/"
 	key, known, err := s.key(c, prefix)
-	if err != nil || !known {
-		s.Entity, s.Version = "", ""
-		if err != nil {
-			return say(true, "key: %s", clip(err.Error()))
-		}
-		return say(false, "no key")
+	record, recorded, wrong := s.recordOf(c)
+	if wrong != nil {
+		t.say(true, "record: %s", clip(wrong.Error()))
 	}
-	s.Entity = prefix + key
+	switch {
+	case err != nil:
+		t.say(true, "key: %s", clip(err.Error()))
+		s.Entity, s.Version = "", ""
+		return t.all
+	case known:
+		s.Entity = s.called(prefix+key, &t)
+		if recorded {
+			s.links = []seawall.Link{{Entity: s.Entity, System: c.system, Record: record, At: s.now, By: s.ID.String()}}
+		}
+	case !recorded:
+		t.say(false, "no key")
+		s.Entity, s.Version = "", ""
+		return t.all
+	default:
+		s.resolve(c, record, &t)
+	}
+	s.versioned(c, &t)
+	return t.all
+}
+
+// recordOf is the id that the event's object has in its own system.
+func (s *subject) recordOf(c *claim) (record string, known bool, err error) {
+	if c.record == nil {
+		return "", false, nil
+	}
+	v, err := c.record.Run(context.Background(), s.input())
+	if err != nil {
+		return "", false, err
+	}
+	record, known, err = plain(v)
+	return record, known && err == nil, err
+}
+
+// called is what an entity is called now: another one, if it was merged into that.
+func (s *subject) called(entity string, t *told) string {
+	if s.known.Alias == nil {
+		return entity
+	}
+	now := s.known.Alias(entity)
+	if now == "" || now == entity {
+		return entity
+	}
+	t.say(false, "%s was merged into %s", clip(entity), clip(now))
+	return now
+}
+
+// resolve is for an event that says its record and not its key: it has the entity
+// whose record that is, or waits for the link.
+func (s *subject) resolve(c *claim, record string, t *told) {
+	of := fmt.Sprintf("record %s of %s", clip(record), c.system)
+	if name, _ := seawall.EntityName(s.known.Entity); name == c.entity {
+		s.Entity = s.called(s.known.Entity, t)
+		t.say(false, "%s is %s", of, clip(s.Entity))
+		return
+	}
+	s.Entity = ""
+	s.record = &store.Record{Entity: c.entity, System: c.system, Record: record, Until: s.now.Add(c.unresolved.Wait)}
+	s.then = c.unresolved.Then
+	switch {
+	case s.known.Over:
+		t.say(false, "%s belongs to none, and the wait for its link is over: %s", of, ends[s.then])
+	case s.then == seawall.WaitHold:
+		t.say(false, "%s belongs to none yet: waits for its link, or for a person", of)
+	default:
+		t.say(false, "%s belongs to none yet: waits for its link until %s", of, s.record.Until.UTC().Format(time.RFC3339))
+	}
+}
+
+// ends say what follows when a link did not come.
+var ends = map[seawall.WaitPolicy]string{
+	seawall.WaitDead:    "it is a dead letter where a route wants the entity",
+	seawall.WaitDeliver: "it goes on without an entity",
+	seawall.WaitHold:    "it is held for a person",
+}
+
+func (s *subject) versioned(c *claim, t *told) {
 	if len(c.version) == 0 {
 		if s.Version == "" && !s.OccurredAt.IsZero() {
 			s.Version = s.OccurredAt.UTC().Format(time.RFC3339Nano)
 		}
-		return nil
+		return
 	}
+	var known bool
+	var err error
 	s.Version, known, err = s.versionOf(c)
 	switch {
 	case err != nil:
-		return say(true, "version: %s", clip(err.Error()))
+		t.say(true, "version: %s", clip(err.Error()))
 	case !known:
-		return say(false, "no version")
+		t.say(false, "no version")
 	}
-	return nil
 }
 
 // key is which one of its kind the object is. The provider's may have been

@@ -10,6 +10,8 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/order"
+	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -26,6 +28,8 @@ type route struct {
 	to     string
 	system string // that the destination is a request on
 	shards int    // of its queue
+	entity string // whose events it takes; "": any or none
+	wants  bool   // the entity: an event waits until it is known
 	types  []glob
 	when   *expr.Code
 
@@ -40,65 +44,112 @@ func New(c *config.Config) *Planner {
 		destinations[d.Name] = d
 	}
 	for _, r := range c.Routes {
-		system, shards := r.To, 1
+		system, shards, upserts := r.To, 1, false
 		if d := destinations[r.To]; d != nil {
-			shards = d.Shards
+			shards, upserts = d.Shards, d.Upsert != nil
 			if d.System != "" {
 				system = d.System
 			}
 		}
 		p.routes[r.From] = append(p.routes[r.From], route{
 			name: r.Name, to: r.To, system: system, shards: shards, types: globs(r.Types), when: r.When,
+			entity: r.Entity, wants: r.Entity != "" || upserts,
 			noType: " matches none of [" + strings.Join(r.Types, ", ") + "]",
 		})
 	}
 	return p
 }
 
-// Plan gives the event its entity and version, if an entity claims it, and asks
+// Known is what is known of entities beside what an event says.
+type Known struct {
+	Entity string                     // whose record the event's is; "": not known
+	Over   bool                       // it is not known, and the wait for it is over
+	Alias  func(entity string) string // what an entity is called now; nil: as ever
+}
+
+// Planned is what planning makes of an event.
+type Planned struct {
+	Routing    seawall.Routing
+	Decisions  []seawall.Decision
+	Deliveries []seawall.Delivery
+	Links      []seawall.Link // that the event teaches
+	Unresolved *store.Record  // whose entity is to be found; nil: the entity is known, or there is none
+}
+
+// Plan is [Planner.Event], where nothing more is known or wanted.
+func (p *Planner) Plan(revision int64, ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery) {
+	out := p.Event(revision, ev, now, Known{})
+	return out.Routing, out.Decisions, out.Deliveries
+}
+
+// Event gives the event its entity and version, if an entity claims it, and asks
 // each route of its source, under a configuration revision.
 //
 // A route whose expression fails decides no, and says so: it refuses the event
 // to nobody else. The payload is parsed only if a route looks at it, and then
 // once.
 //
+// An event that says only its record, and not whose that is, waits for the entity
+// to be known: held, where a route wants it, and else it goes on at once.
+//
 // It takes no context: what is planned must not depend on whether the sender
 // still waits, and expressions are bounded by themselves.
-func (p *Planner) Plan(revision int64, ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery) {
+func (p *Planner) Event(revision int64, ev *seawall.Event, now time.Time, known Known) (out Planned) {
 	var (
-		s         = subject{Event: ev}
-		routes    = p.routes[ev.Source]
-		decisions []seawall.Decision
-		ds        []seawall.Delivery
-		failed    bool
+		s      = subject{Event: ev, now: now, known: known}
+		routes = p.routes[ev.Source]
+		failed bool
 	)
 	if len(p.names) > 0 {
-		decisions = p.identify(&s)
-		failed = len(decisions) > 0 && decisions[0].Error
+		out.Decisions = p.identify(&s)
+		failed = slices.ContainsFunc(out.Decisions, func(d seawall.Decision) bool { return d.Error })
 	}
-	decisions = slices.Grow(decisions, len(routes))
+	out.Decisions = slices.Grow(out.Decisions, len(routes))
 	for i := range routes {
 		r := &routes[i]
 		d := r.decide(&s)
-		decisions = append(decisions, d)
+		out.Decisions = append(out.Decisions, d)
 		failed = failed || d.Error
 		if !d.Matched {
 			continue
 		}
-		ds = append(ds, seawall.Delivery{
-			ID: ev.ID.Delivery(len(ds) + 1), Route: r.name,
+		out.Deliveries = append(out.Deliveries, seawall.Delivery{
+			ID: ev.ID.Delivery(len(out.Deliveries) + 1), Route: r.name,
 			Destination: r.to, System: r.system, Shard: shard(ev, r.shards),
 			Source: ev.Source, Type: ev.Type, Entity: ev.Entity,
 			State: seawall.Pending, Due: now, Since: now, Created: now, Revision: revision,
 		})
+		s.await(r, &out.Deliveries[len(out.Deliveries)-1])
+	}
+	out.Links = s.links
+	if s.record != nil && !known.Over {
+		out.Unresolved = s.record
 	}
 	switch {
 	case failed:
-		return seawall.PlanError, decisions, ds
-	case len(ds) == 0:
-		return seawall.Unmatched, decisions, ds
+		out.Routing = seawall.PlanError
+	case len(out.Deliveries) == 0:
+		out.Routing = seawall.Unmatched
 	default:
-		return seawall.Routed, decisions, ds
+		out.Routing = seawall.Routed
+	}
+	return out
+}
+
+// await holds a delivery whose route wants the entity, where that is not known yet;
+// if it will not be, what the entity says follows.
+func (s *subject) await(r *route, d *seawall.Delivery) {
+	if s.record == nil || !r.wants {
+		return
+	}
+	switch {
+	case s.then == seawall.WaitHold:
+		d.State, d.Reason, d.Due = seawall.Held, seawall.ReasonUnresolved, order.Never
+		s.record.Until = order.Never
+	case !s.known.Over:
+		d.State, d.Reason, d.Due = seawall.Held, seawall.ReasonUnresolved, s.record.Until
+	case s.then == seawall.WaitDead:
+		d.State, d.Reason, d.Finished = seawall.Dead, seawall.ReasonUnresolved, s.now
 	}
 }
 
@@ -110,6 +161,10 @@ func (r *route) decide(s *subject) seawall.Decision {
 	}
 	if r.when == nil {
 		d.Matched = true
+		return d
+	}
+	if s.record != nil && r.wants && !s.known.Over && strings.Contains(r.when.Source(), expr.EntityVar) {
+		d.Matched, d.Why = true, "when: asked once the entity is known"
 		return d
 	}
 	yes, err := r.when.Bool(context.Background(), s.input())
