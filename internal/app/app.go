@@ -29,6 +29,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/metrics"
 	"github.com/seawall-dev/seawall/internal/outcome"
 	"github.com/seawall-dev/seawall/internal/receive"
+	"github.com/seawall-dev/seawall/internal/resolve"
 	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -64,6 +65,7 @@ type App struct {
 	lanes    *lane.Runner
 	systems  *system.Systems
 	outcomes *outcome.Maker
+	resolver *resolve.Resolver
 	receive  *receive.Receiver
 	calls    *call.Calls
 	inner    *inner.Handler
@@ -160,8 +162,11 @@ func (a *App) start(ctx context.Context) error {
 		Duties: []lane.Duty{{Name: "retention", Do: a.upkeep}},
 		Log:    a.Log, Now: a.Now, Poll: a.poll(), Gather: a.gather(), Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
 	})
+	if err := a.startResolver(ctx); err != nil {
+		return err
+	}
 	a.receive = receive.New(receive.Options{
-		Current: a.path.current, Store: a.store, Reserve: a.path.reserve(a.lanes),
+		Current: a.path.current, Store: a.store, Reserve: a.path.reserve(a.lanes), Known: a.resolver.Known,
 		Metrics: a.metrics, Log: a.Log, Now: a.Now, Random: a.Random,
 	})
 	a.startCalls()
@@ -218,6 +223,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	}
 	workers.Go(func() error { return a.lanes.Run(run) })
 	workers.Go(func() error { return a.calls.Run(run) })
+	workers.Go(func() error { return a.resolver.Run(run) })
 	workers.Go(func() error { return a.listenTo(run) })
 	workers.Go(func() error { return a.watch(run, fail) })
 	notary.Go(func() error { return a.receive.Run(notes) })

@@ -2,10 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -41,10 +45,17 @@ func (g *gateway) Replan(ctx context.Context, id seawall.EventID, a seawall.Acti
 		return nil, err
 	}
 	l := g.path.now()
-	var ds []seawall.Delivery
-	ev.Routing, ev.Decisions, ds = l.plan.Plan(l.revision, ev, g.Now())
+	planned := g.resolver.Known(ctx, func(k plan.Known) plan.Planned { return l.current.Plan(ev, g.Now(), k) })
+	ev.Routing, ev.Decisions = planned.Routing, planned.Decisions
+	// What waits for a link does so from its arrival on; now it would wait for ever.
+	ds := slices.DeleteFunc(planned.Deliveries, func(d seawall.Delivery) bool {
+		return d.State == seawall.Held && d.Reason == seawall.ReasonUnresolved
+	})
 	added, err := g.store.Replan(ctx, ev, ds, a)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.teach(ctx, planned.Links, a); err != nil {
 		return nil, err
 	}
 	for _, d := range added {
@@ -52,6 +63,38 @@ func (g *gateway) Replan(ctx context.Context, id seawall.EventID, a seawall.Acti
 	}
 	return added, nil
 }
+
+// teach writes links that an event taught which was planned again, where the entity
+// has none yet: like one that comes, it takes no other link's place.
+func (g *gateway) teach(ctx context.Context, links []seawall.Link, a seawall.Action) error {
+	for _, l := range links {
+		has, err := g.store.LinksOf(ctx, l.Entity)
+		if err != nil {
+			return fmt.Errorf("links of %s: %w", l.Entity, err)
+		}
+		if slices.ContainsFunc(has, func(h seawall.Link) bool { return h.System == l.System }) {
+			continue
+		}
+		a.What, a.On, a.Detail = "link", l.Entity, map[string]string{"system": l.System, "record": l.Record}
+		if err := g.store.PutLinks(ctx, []seawall.Link{l}, a); err != nil && !errors.Is(err, seawall.ErrConflict) {
+			return fmt.Errorf("link of %s: %w", l.Entity, err)
+		}
+		g.resolver.Learned()
+	}
+	return nil
+}
+
+// Learned tells that people taught links.
+func (g *gateway) Learned() { g.resolver.Learned() }
+
+// Merged tells all nodes that entities are called otherwise.
+func (g *gateway) Merged() {
+	g.resolver.Merged()
+	g.store.Tell(store.Signal{})
+}
+
+// Alias is what an entity is called now.
+func (g *gateway) Alias(entity string) string { return g.resolver.Alias(entity) }
 
 // Preview shapes what a route would send for an event, as its first attempt.
 func (g *gateway) Preview(ctx context.Context, route string, ev *seawall.Event, revision int64) (*seawall.Request, error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/receive"
 	"github.com/seawall-dev/seawall/internal/send"
 	"github.com/seawall-dev/seawall/internal/system"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // alone is a listener that stands in for one system.
@@ -46,7 +48,9 @@ func callable(l *live) *call.Current {
 	return &call.Current{
 		Config: l.config, Revision: l.revision,
 		System: func(name string) *config.System { return systems[name] },
-		Plan:   l.current.Plan,
+		Plan: func(ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery) {
+			return l.plan.Plan(l.revision, ev, now)
+		},
 	}
 }
 

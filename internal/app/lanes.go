@@ -104,6 +104,7 @@ func (a *App) hear(s store.Signal) {
 	a.systems.Hear(s)
 	if s.System == "" {
 		a.waiting.forget()
+		a.resolver.Merged()
 		a.lanes.Refresh()
 	}
 	a.lanes.Wake(s)

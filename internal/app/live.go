@@ -64,8 +64,8 @@ func newLive(revision int64, c *config.Config, version string) *live {
 	l.current = &receive.Current{
 		Config: c, Revision: revision,
 		Source: func(name string) *config.Source { return l.sources[name] },
-		Plan: func(ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery) {
-			return l.plan.Plan(revision, ev, now)
+		Plan: func(ev *seawall.Event, now time.Time, known plan.Known) plan.Planned {
+			return l.plan.Event(revision, ev, now, known)
 		},
 	}
 	l.calls = callable(l)

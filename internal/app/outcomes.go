@@ -24,10 +24,16 @@ func (a *App) announce(batch []store.Acceptance) {
 	}
 }
 
-// settled passes on what was written of deliveries to who waits for calls and who
-// follows along. The queues know already.
+// settled passes on what was written of deliveries to who waits for calls, for links,
+// and who follows along. The queues know already.
 func (a *App) settled(ss []store.Settlement, done []store.Settled) {
 	a.calls.Settled(ss)
+	for i := range ss {
+		if len(ss[i].Links) > 0 && done[i] == store.Done {
+			a.resolver.Learned()
+			break
+		}
+	}
 	for i := range ss {
 		if len(ss[i].Outcomes) > 0 && done[i] == store.Done {
 			a.accepted.tell()

@@ -47,8 +47,15 @@ func (p *path) reserve(lanes *lane.Runner) func([]store.Acceptance) func([]store
 		accepted := lanes.Reserve(batch)
 		return func(done []store.Accepted) {
 			accepted(done)
-			if done != nil {
-				p.app.accepted.tell()
+			if done == nil {
+				return
+			}
+			p.app.accepted.tell()
+			for i := range batch {
+				if len(batch[i].Links) > 0 {
+					p.app.resolver.Learned()
+					return
+				}
 			}
 		}
 	}

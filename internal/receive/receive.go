@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -22,7 +23,7 @@ type Current struct {
 	Config   *config.Config
 	Revision int64
 	Source   func(name string) *config.Source // nil if there is none
-	Plan     func(ev *seawall.Event, now time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery)
+	Plan     func(ev *seawall.Event, now time.Time, known plan.Known) plan.Planned
 }
 
 // Store is where arrivals end up.
@@ -44,6 +45,8 @@ type Options struct {
 	// Reserve tells the queues what is about to be accepted, and accepted what
 	// became of it: nil if the batch failed.
 	Reserve func(batch []store.Acceptance) (accepted func(done []store.Accepted))
+	// Known plans an event, which ask does, with what is known of its entity.
+	Known   func(ctx context.Context, ask func(plan.Known) plan.Planned) plan.Planned
 	Metrics Metrics
 	Log     *slog.Logger
 	Now     func() time.Time

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/verify"
@@ -98,6 +99,7 @@ func room(t *testing.T, s *scheme) (*Receiver, *ledger, *config.Config) {
 	src := &config.Source{Name: "s", Provider: s, MaxBody: 1000, Dedupe: time.Hour}
 	rc := New(Options{
 		Store: l, Metrics: uncounted{}, Log: slog.New(slog.DiscardHandler), Now: time.Now, Random: rand.Reader,
+		Known:   func(_ context.Context, ask func(plan.Known) plan.Planned) plan.Planned { return ask(plan.Known{}) },
 		Reserve: func([]store.Acceptance) func([]store.Accepted) { return func([]store.Accepted) {} },
 		Current: func() *Current {
 			return &Current{
@@ -108,8 +110,8 @@ func room(t *testing.T, s *scheme) (*Receiver, *ledger, *config.Config) {
 					}
 					return nil
 				},
-				Plan: func(*seawall.Event, time.Time) (seawall.Routing, []seawall.Decision, []seawall.Delivery) {
-					return seawall.Unmatched, nil, nil
+				Plan: func(*seawall.Event, time.Time, plan.Known) plan.Planned {
+					return plan.Planned{Routing: seawall.Unmatched}
 				},
 			}
 		},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/verify"
@@ -314,14 +315,15 @@ func (v *visit) acceptance(it *provider.Item, problem string) store.Acceptance {
 		Method: v.r.Method, URL: v.safeURL(), Headers: v.safeHeaders(), Body: body,
 		Remote: remote(v.r, v.cur.Config), Proof: v.proof, Revision: v.cur.Revision,
 	}
-	var ds []seawall.Delivery
-	ev.Routing, ev.Decisions, ds = v.cur.Plan(ev, v.start)
+	planned := v.rc.Known(v.r.Context(), func(k plan.Known) plan.Planned { return v.cur.Plan(ev, v.start, k) })
+	ev.Routing, ev.Decisions = planned.Routing, planned.Decisions
 	if problem != "" {
 		ev.Decisions = append(ev.Decisions, seawall.Decision{Why: "identify: " + problem, Error: true})
 	}
 	sum := sha256.Sum256(body)
 	return store.Acceptance{
-		Event: ev, BodyHash: [16]byte(sum[:16]), Expires: v.start.Add(v.source.Dedupe), Deliveries: ds,
+		Event: ev, BodyHash: [16]byte(sum[:16]), Expires: v.start.Add(v.source.Dedupe), Deliveries: planned.Deliveries,
+		Links: planned.Links, Unresolved: planned.Unresolved,
 	}
 }
 
