@@ -61,9 +61,9 @@ func (p *path) reserve(lanes *lane.Runner) func([]store.Acceptance) func([]store
 	}
 }
 
-// anywhere tells whether a delivery may be put in any shard. No route orders its
-// deliveries yet; those of one that does must stay with their entity.
-func (p *path) anywhere(*seawall.Delivery) bool { return true }
+// anywhere tells whether a delivery may be put in any shard: not one that is kept
+// account of with others of its entity, which must stay with them.
+func (p *path) anywhere(d *seawall.Delivery) bool { return !d.Lined() }
 
 // liveFor is the configuration that shapes a delivery: the running one, unless
 // the delivery is pinned to the one it was planned under, or its route or its

@@ -11,7 +11,7 @@ limits: { body: 1MiB }
 sources: { a: { provider: none }, b: { provider: none } }
 entities: { order: { a: { key: .id } }, user: { b: { key: .id } } }
 destinations: { x: { url: "https://x.example" }, y: { url: "https://y.example" } }
-routes: [{ from: a, to: x }, { from: b, to: y }]
+routes: [{ from: a, to: x, entity: order, order: latest }, { from: b, to: y }]
 `
 	const laidOutOtherwise = `
 limits:
@@ -28,7 +28,7 @@ destinations:
   y:
     url: https://y.example
 routes:
-  - { from: a, to: x }
+  - { from: a, to: x, entity: order, order: 'latest' }
   - { from: b, to: y }
 `
 	const after = `

@@ -103,10 +103,11 @@ type Entity struct {
 	text string
 }
 
-// Fetch reads an entity's current record.
+// Fetch reads an entity's current record. Nothing of it looks at an event: it is
+// read once for all that wait for it.
 type Fetch struct {
-	System string
-	Path   *expr.Template // on the system's base; {$entity.key}, {$link.NAME}
+	System string         // a declared one
+	URL    *expr.Template // the whole of it: its path on the system's base; {$entity.key}, {$link.NAME}
 	Record *expr.Code     // what of the answer is the record; nil: all
 	Gone   Gone           // when the answer is 404 or 410
 }
@@ -132,7 +133,7 @@ type Unresolved struct {
 type Claim struct {
 	Source  string
 	Types   []string           // globs; empty: all
-	Key     *expr.Code         // nil: the provider's
+	Key     *expr.Code         // nil: the provider's, or with Record none: it is found by that
 	Version []*expr.Code       // parts, compared one after the other; empty: the provider's, else when it occurred
 	Compare []order.Comparison // of the parts; none: by what each looks like
 	Record  *expr.Code         // id of the entity's record in System; nil: it says none
@@ -159,7 +160,7 @@ type Destination struct {
 	OnUnknown         []OnUnknown // if Unsafe; ends with UnknownHold
 	Check             *Check
 	Fallback          *Fallback // nil: none
-	Upsert            *Upsert   // nil: one request for each event
+	Upsert            *Upsert   // nil: one request for each event; else URL and Method are those of its Create
 	RenamedFrom       string
 
 	text string
@@ -170,18 +171,18 @@ type Destination struct {
 type Upsert struct {
 	Link   string     // name of the link: default the destination's system
 	Find   []Request  // tried in turn until one finds a record; none: it is created at once
-	Found  *expr.Code // of a find's answer: the record; null is none
+	Found  *expr.Code // of a find's answer: the record; null is none; nil without Find
 	Adopt  *expr.Code // of the record that was found: whether it may become the entity's; nil: any
 	Create Request
 	Update Request
-	ID     *expr.Code    // of a record, or of the answer to Create: its id
+	ID     *expr.Code    // of a record, or of the answer to Create: its id; default .id
 	Lag    time.Duration // how far a find may lag behind a create; default 30 s
 }
 
-// Request is a method and a path on the destination's system.
+// Request is a request on the destination's system.
 type Request struct {
 	Method string
-	Path   *expr.Template
+	URL    *expr.Template // the whole of it: its path on the system's base
 }
 
 // Header is one header to send.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/egress"
-	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/verify"
 	"github.com/seawall-dev/seawall/seawall"
@@ -46,7 +45,7 @@ const maxShards = 64
 
 func (d *Destination) read(c *Config, o *object, policy *egress.Policy) {
 	d.Headers = headers(o.get("headers"))
-	d.Body = o.get("body").code(expr.EntityVar)
+	d.Body = o.get("body").code(atSend...)
 	d.Forward = o.get("forward").oneOf("", "original") == "original"
 	d.Sign = sign(o.get("sign"))
 	d.IdempotencyHeader = usualKeyHeader
@@ -60,6 +59,11 @@ func (d *Destination) read(c *Config, o *object, policy *egress.Policy) {
 		o.get("body").failKey("leave out one of the two", "where the original is forwarded there is no other body")
 	}
 	s := o.system(c, d, policy)
+	if o.has("upsert") {
+		o.upsert(d, s)
+	} else {
+		o.get("upsert").open("upsert")
+	}
 	for _, name := range s.setsHeaders() {
 		for _, h := range d.Headers {
 			if strings.EqualFold(h.Name, name) {
@@ -85,6 +89,9 @@ func (o *object) system(c *Config, d *Destination, policy *egress.Policy) *Syste
 	}
 	o.auth(c, own, policy)
 	d.System, d.Shards = d.Name, own.Shards
+	if !o.has("system") && o.has("upsert") && !o.has("url") {
+		return own // noted, where it says so
+	}
 	if !o.has("system") {
 		if d.Shards > d.Concurrency {
 			o.get("shards").fail("each shard has its share of concurrency, one attempt at least: raise concurrency, or take fewer shards",
@@ -111,7 +118,7 @@ func (o *object) system(c *Config, d *Destination, policy *egress.Policy) *Syste
 	}
 	name := named.text()
 	if !named.refersTo(name, "system", systemNames(c)) {
-		path.below("", expr.EntityVar)
+		path.below("", atSend...)
 		return own
 	}
 	s := c.systemNamed(name)
@@ -119,9 +126,11 @@ func (o *object) system(c *Config, d *Destination, policy *egress.Policy) *Syste
 	if s.Idempotency.Header != "" {
 		d.IdempotencyHeader = s.Idempotency.Header
 	}
-	if o.has("path") {
-		d.URL = path.below(s.URL.String(), expr.EntityVar)
-	} else {
+	switch {
+	case o.has("upsert"):
+	case o.has("path"):
+		d.URL = path.below(s.URL.String(), atSend...)
+	default:
 		path.failKey("for example path: /orders/{.id}", "is missing: where on the system")
 	}
 	return s
@@ -140,7 +149,7 @@ func (d *Destination) repeatable(o *object, s *System) {
 	} else if d.URL != nil {
 		base = origin(d.URL.Prefix())
 	}
-	d.OnUnknown, d.Check = o.doubts(asker{base: base, takesKey: s.Idempotency.Header != "", scope: []string{expr.EntityVar}, what: "it"})
+	d.OnUnknown, d.Check = o.doubts(asker{base: base, takesKey: s.Idempotency.Header != "", scope: atSend, what: "it"})
 	switch {
 	case !d.Unsafe:
 		o.needless("it is repeatable: what nobody knows the outcome of is tried again")
@@ -171,7 +180,7 @@ func (o *object) url(d *Destination, policy *egress.Policy) {
 		v.failKey("url, or system and path", "is missing")
 		return
 	}
-	if d.URL = v.template(expr.EntityVar); d.URL == nil {
+	if d.URL = v.template(atSend...); d.URL == nil {
 		return
 	}
 	prefix := d.URL.Prefix()
@@ -212,11 +221,11 @@ var anyPublic = netip.AddrFrom4([4]byte{1, 1, 1, 1})
 func (o *object) method(d *Destination) {
 	v := o.get("method")
 	if v.node != nil {
-		d.Method = v.template(expr.EntityVar)
+		d.Method = v.template(atSend...)
 	}
 	if d.Method == nil {
 		v.node = &node{doc: o.r.document, text: http.MethodPost, style: folded}
-		d.Method = v.template(expr.EntityVar)
+		d.Method = v.template(atSend...)
 		return
 	}
 	if m := d.Method.Prefix(); d.Method.Constant() && !(isToken(m) && strings.ToUpper(m) == m) {
@@ -286,7 +295,7 @@ func headers(v value) (out []Header) {
 			h.failKey(why, "the gateway sets %s itself", name)
 			return
 		}
-		t := h.template(expr.EntityVar)
+		t := h.template(atSend...)
 		if t == nil {
 			return
 		}

@@ -1,14 +1,14 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/order"
 )
 
 // maxVersion is how many parts a version may have.
 const maxVersion = 4
-
-// laterOfEntity are keys of the design beside the sources of an entity.
-var laterOfEntity = map[string]bool{"clock": true, "fetch": true}
 
 // entities reads what belongs to which entity. An event belongs to one: two that
 // claim a type of one source are refused, rather than one silently preferred.
@@ -20,11 +20,10 @@ func (r *reader) entities(c *Config, all value) {
 			return
 		}
 		noted := len(r.problems)
-		e := &Entity{Name: name, text: v.node.String()}
+		e := &Entity{Name: name, text: v.node.String(), Unresolved: usualUnresolved}
 		c.Entities = append(c.Entities, e)
 		v.named(func(source string, at value) {
-			if laterOfEntity[source] {
-				at.failKey("", "not in this version")
+			if at.setsEntity(c, source) {
 				return
 			}
 			claim, ok := at.claim(c, source)
@@ -41,6 +40,7 @@ func (r *reader) entities(c *Config, all value) {
 			claims[source], places[source] = append(claims[source], claim), append(places[source], at)
 			e.Claims = append(e.Claims, claim)
 		})
+		e.settings(c, v)
 		if len(e.Claims) == 0 && len(r.problems) == noted {
 			v.failKey("for example "+name+": { shop: { types: [\"orders/*\"], key: .id, version: .updated_at } }", "has no source")
 		}
@@ -56,6 +56,16 @@ func (v value) claim(c *Config, source string) (claim Claim, ok bool) {
 		Types:   types(o.get("types")),
 		Key:     o.get("key").value(),
 		Version: o.get("version").version(),
+		Record:  o.get("record").value(),
+		System:  or(o.get("system").text(), source),
+	}
+	claim.Compare = o.get("compare").comparisons(len(claim.Version))
+	switch at := o.get("system"); {
+	case !o.has("system"):
+	case !o.has("record"):
+		at.failKey("record: .id says which one it is", "is whose record an event is about, and nothing says which record that is")
+	case at.given():
+		at.name(claim.System)
 	}
 	key := v
 	key.node = nil // what follows is about the key, the source's name
@@ -63,12 +73,29 @@ func (v value) claim(c *Config, source string) (claim Claim, ok bool) {
 		return claim, false
 	}
 	for _, s := range c.Sources {
-		if s.Name == source && s.Provider != nil && !o.has("key") && !s.Provider.Traits().Objects {
+		if s.Name == source && s.Provider != nil && !o.has("key") && !o.has("record") && !s.Provider.Traits().Objects {
 			o.get("key").failKey("for example key: .order.id",
 				"is missing: the provider %s does not know what its events are about", s.Kind)
 		}
 	}
 	return claim, true
+}
+
+// comparisons reads how the parts of a version compare: all of them, or each.
+func (v value) comparisons(parts int) (out []order.Comparison) {
+	items := []value{v}
+	if v.given() && v.node.kind == sequence {
+		if items = v.list(); len(items) == 0 || len(items) > max(parts, 1) {
+			v.fail("one word for all parts, or one for each", "%d comparisons, while the parts of the version are %d", len(items), max(parts, 1))
+			return nil
+		}
+	}
+	for _, item := range items {
+		if word := item.oneOf("", order.Comparisons...); word != "" {
+			out = append(out, order.Comparison(slices.Index(order.Comparisons, word)))
+		}
+	}
+	return out
 }
 
 // version reads one expression, or several that are compared one after the other.
@@ -92,8 +119,8 @@ func (v value) version() (out []*expr.Code) {
 }
 
 // value is an expression whose value is wanted, not a changed payload.
-func (v value) value() *expr.Code {
-	code := v.code()
+func (v value) value(scope ...string) *expr.Code {
+	code := v.code(scope...)
 	if code != nil && code.Assigns() {
 		v.fail("for example .order.id", "= assigns: this gives the whole payload, changed")
 	}

@@ -53,7 +53,8 @@ x:1:1: reconcile: not in this version
 x:2:10: routes[0].to: is missing
 x:2:18: routes[0].from: no source "a"
 hint: name it under sources
-x:2:21: routes[0].order: not in this version
+x:2:21: routes[0].order: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
 ===
 sources:
   app: { provider: none }
@@ -90,14 +91,14 @@ x:12:46: entities.order.lab.version: a version has 1 to 4 parts
 hint: for example [.updated_at, .sequence]
 x:13:5: entities.order.sto: no source "sto"
 hint: did you mean "s"?
-x:14:5: entities.order.clock: not in this version
-x:15:5: entities.order.fetch: not in this version
+x:15:5: entities.order.fetch.path: is missing
+hint: for example /orders/{$entity.key}
+x:15:22: entities.order.fetch.system: no system "x"
+hint: name it under systems
 x:17:5: entities.user.app: invoice.* overlaps *.paid of entities.order.app in line 11
 hint: an event belongs to one entity: name types that do not overlap
 x:17:45: entities.user.app.key: = assigns: this gives the whole payload, changed
 hint: for example .order.id
-x:17:67: entities.user.app.record: not in this version
-x:17:79: entities.user.app.compare: not in this version
 x:18:5: entities.user.lab: * overlaps * of entities.order.lab in line 12
 hint: an event belongs to one entity: name types that do not overlap
 x:18:17: entities.user.lab.key: $entity is not known here
@@ -111,6 +112,292 @@ hint: for example key: .order.id
 x:22:5: entities.visit.s: x.* overlaps * of entities.user.s in line 19
 hint: an event belongs to one entity: name types that do not overlap
 x:23:9: entities.list: a list, where a mapping of names is wanted
+===
+systems: { api: { url: https://api.example } }
+sources:
+  app: { provider: none }
+  clock: { provider: none }
+  fetch: { provider: none }
+  unresolved: { provider: none }
+destinations: { d: { url: https://a.example } }
+routes: [{ from: app, to: d }, { from: clock, to: d }, { from: fetch, to: d }, { from: unresolved, to: d }]
+entities:
+  a:
+    app: { types: [a], key: .id, version: [.a, .b], compare: [time, integer, text] }
+    clock: own
+    fetch: { system: api, path: "/a/{.id}", record: .a = 1, gone: skip }
+    unresolved: { wait: 1y }
+  b:
+    app: { types: [b], key: .id, compare: numbr, system: crm }
+    clock: {}
+    fetch: { system: apis, path: "a/{$event.id}", gone: [hold] }
+    unresolved: { then: drop }
+  c:
+    app: { types: [c], record: ".id", compare: [], system: "a b", key: $link.crm }
+    clock: { key: .id }
+    fetch: { key: .id, types: [c] }
+    unresolved: { record: .id, types: [d] }
+  d:
+    app: { types: [d], key: .id, compare: { a: b }, record: .id, system: }
+    fetch: { system: api, path: "/x/{$entity.key | ascii_downcase}/{$link.crm}" }
+    unresolved:
+  e:
+    app: { types: [e], key: .id, compare: [number, number] }
+    clock:
+    fetch:
+---
+x:11:62: entities.a.app.compare: 3 comparisons, while the parts of the version are 2
+hint: one word for all parts, or one for each
+x:12:12: entities.a.clock: "own" is not one of the values that there are
+hint: one of: shared
+x:13:33: entities.a.fetch.path: the record is read for its entity, not for an event: there is no payload
+hint: {$entity.key}, {$link.NAME}
+x:13:53: entities.a.fetch.record: = assigns: this gives the whole payload, changed
+hint: for example .order.id
+x:13:67: entities.a.fetch.gone: "skip" is not one of the values that there are
+hint: one of: deliver, cancel, hold
+x:14:5: entities.a.unresolved: no source tells a record, so that nothing waits for its entity
+hint: leave it out, or say record: in what a source tells
+x:14:25: entities.a.unresolved.wait: "1y" is not a duration
+hint: a number and a unit: 500ms, 10s, 5m, 75h, 30d
+x:16:43: entities.b.app.compare: "numbr" is not one of the values that there are
+hint: did you mean number?
+x:16:50: entities.b.app.system: is whose record an event is about, and nothing says which record that is
+hint: record: .id says which one it is
+x:17:5: entities.b.clock.key: is missing: the provider none does not know what its events are about
+hint: for example key: .order.id
+x:18:22: entities.b.fetch.system: no system "apis"
+hint: did you mean "api"?
+x:18:34: entities.b.fetch.path: a path begins with a /
+hint: for example /orders/{.id}
+x:18:57: entities.b.fetch.gone: a list, where a single value is wanted
+hint: brackets at the start of a value need quotes around the whole value: '[…]'
+x:19:5: entities.b.unresolved: no source tells a record, so that nothing waits for its entity
+hint: leave it out, or say record: in what a source tells
+x:19:25: entities.b.unresolved.then: "drop" is not one of the values that there are
+hint: one of: deliver, hold, dead
+x:21:48: entities.c.app.compare: 0 comparisons, while the parts of the version are 1
+hint: one word for all parts, or one for each
+x:21:52: entities.c.app.system: "a b" cannot be a name
+hint: letters, digits, _ . and -, at most 63 of them, the first a letter or digit
+x:21:72: entities.c.app.key: $link is not known here
+hint: links are known when something is sent; there are $event, and what the expression names itself with “as $name”
+x:22:5: entities.c.clock: * overlaps * of entities.b.clock in line 17
+hint: an event belongs to one entity: name types that do not overlap
+x:26:43: entities.d.app.compare: a mapping, where a single value is wanted
+hint: braces at the start of a value need quotes around the whole value: '{…}'
+x:26:66: entities.d.app.system: has no value
+x:28:5: entities.d.unresolved: * overlaps d of entities.c.unresolved in line 24
+hint: an event belongs to one entity: name types that do not overlap
+x:28:5: entities.d.unresolved.key: is missing: the provider none does not know what its events are about
+hint: for example key: .order.id
+x:30:43: entities.e.app.compare: 2 comparisons, while the parts of the version are 1
+hint: one word for all parts, or one for each
+x:31:5: entities.e.clock: * overlaps * of entities.b.clock in line 17
+hint: an event belongs to one entity: name types that do not overlap
+x:31:5: entities.e.clock: * overlaps * of entities.c.clock in line 22
+hint: an event belongs to one entity: name types that do not overlap
+x:31:5: entities.e.clock.key: is missing: the provider none does not know what its events are about
+hint: for example key: .order.id
+x:32:5: entities.e.fetch: * overlaps c of entities.c.fetch in line 23
+hint: an event belongs to one entity: name types that do not overlap
+x:32:5: entities.e.fetch.key: is missing: the provider none does not know what its events are about
+hint: for example key: .order.id
+===
+sources: { app: { provider: none }, lab: { provider: none } }
+systems: { api: { url: https://api.example } }
+destinations:
+  a: { url: https://a.example }
+  b: { url: https://b.example, forward: original }
+entities:
+  order:
+    app: { types: ["order.*"], key: .id }
+    fetch: { system: api, path: "/x/{$entity.key}" }
+  user: { lab: { key: .id } }
+routes:
+  - { from: app, to: a, entity: ordr, order: sequence }
+  - { from: app, to: a, name: r1, settle: 1s, late: hold, pass_after: 1h, after: [x], wait: 1h, then: hold, fetch: true, order: none }
+  - { from: app, to: a, name: r2, entity: order }
+  - { from: app, to: a, name: r3, entity: order, order: latst }
+  - { from: app, to: a, name: r4, entity: order, order: latest, settle: 2h, late: hold, pass_after: 1h }
+  - { from: app, to: a, name: r5, entity: order, order: sequence, late: drop, pass_after: 0s, wait: 1h, then: dead }
+  - { from: app, to: a, name: r6, entity: order, order: none, settle: 1s }
+  - { from: app, to: a, name: r7, entity: order, after: ["order.created", "ordr.*", "user.*"], settle: 1s, order: sequence, then: skip, wait: 0s }
+  - { from: app, to: b, name: r8, entity: order, order: sequence, fetch: true }
+  - { from: lab, to: b, name: r9, entity: user, order: latest, fetch: true }
+  - { from: lab, to: b, name: r10, entity: order, order: sequence }
+  - { from: app, to: b, name: r11, types: ["user.*"], entity: order, order: sequence }
+  - { from: app, to: b, name: r12, entity: order, order: latest }
+  - { from: seawall, to: b, name: r13, entity: order, order: sequence }
+  - { from: calls, to: b, name: r14, entity: order, order: sequence }
+  - { from: app, to: a, name: r15, entity: order, fetch: false, after: [] }
+  - { from: app, to: a, name: r16, when: $link.crm != null }
+---
+x:12:33: routes[0].entity: no entity "ordr"
+hint: did you mean "order"?
+x:13:35: routes[1].settle: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
+x:13:47: routes[1].late: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
+x:13:59: routes[1].pass_after: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
+x:13:75: routes[1].after: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
+x:13:87: routes[1].wait: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
+x:13:97: routes[1].then: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
+x:13:109: routes[1].fetch: is about the events of one entity, and the route names none
+hint: entity: NAME says of which entity
+x:14:35: routes[2].entity: has no effect: nothing says in which order its events are delivered
+hint: for example order: sequence, or order: latest
+x:15:57: routes[3].order: "latst" is not one of the values that there are
+hint: did you mean latest?
+x:16:73: routes[4].settle: "2h" is too long: at most 1h
+x:16:77: routes[4].late: has no effect: only in a sequence an event is late, or holds up others
+hint: only with order: sequence
+x:16:89: routes[4].pass_after: has no effect: only in a sequence an event is late, or holds up others
+hint: only with order: sequence
+x:17:57: routes[5].order: the route in line 16 brings order to a too, by order: latest
+hint: one order for both
+x:17:73: routes[5].late: "drop" is not one of the values that there are
+hint: one of: deliver, supersede, hold
+x:17:91: routes[5].pass_after: "0s" is too short: at least 1s
+x:17:95: routes[5].wait: has no effect: nothing is waited for
+hint: for example after: [order.created]
+x:17:105: routes[5].then: has no effect: nothing is waited for
+hint: for example after: [order.created]
+x:18:63: routes[6].settle: has no effect where nothing is ordered
+hint: add order: sequence, or order: latest
+x:19:75: routes[7].after[1]: no route brings such an event of order to a
+hint: it waits for what is delivered to the same destination, for the same entity
+x:19:85: routes[7].after[2]: no route brings such an event of order to a
+hint: it waits for what is delivered to the same destination, for the same entity
+x:19:96: routes[7].settle: what waits for another event has no window beside
+hint: leave out one of the two
+x:19:115: routes[7].order: the route in line 16 brings order to a too, by order: latest
+hint: one order for both
+x:19:131: routes[7].then: "skip" is not one of the values that there are
+hint: one of: deliver, hold, dead
+x:19:143: routes[7].wait: "0s" is too short: at least 1s
+x:20:67: routes[8].fetch: the destination b forwards the original
+hint: leave out one of the two
+x:21:64: routes[9].fetch: the current record of user cannot be read: the entity has no fetch
+hint: entities: { user: { fetch: { system: …, path: … } } } says how
+x:21:64: routes[9].fetch: the destination b forwards the original
+hint: leave out one of the two
+x:22:44: routes[10].entity: no event that comes this way is about order
+hint: entities: { order: { lab: … } } says which of its events are
+x:23:63: routes[11].entity: no event that comes this way is about order
+hint: entities: { order: { app: … } } says which of its events are
+x:24:58: routes[12].order: the route in line 20 brings order to b too, by order: sequence
+hint: one order for both
+x:26:46: routes[14].entity: calls are about no entity
+hint: leave it out
+x:27:72: routes[15].after: an empty list would match nothing
+hint: leave the key out for all types
+x:28:42: routes[16].when: $link is not known here
+hint: links are known when something is sent; there are $event, $entity, and what the expression names itself with “as $name”
+===
+systems: { crm: { url: https://crm.example/api } }
+sources: { app: { provider: none } }
+entities: { user: { app: { key: .id } }, order: { seawall: {} } }
+destinations:
+  a: { url: https://a.example, upsert: { create: POST /x, update: PATCH /x } }
+  b: { system: crm, path: /x, method: PUT, forward: original, upsert: { create: /x, update: "DELETE /x", find: ["GET x", "POST /x", "GET /{.a"], found: .a, lag: 2h } }
+  c: { system: crm, upsert: { find: [], link: "a b" } }
+  d: { system: crm, upsert: { create: 'POST /x/{$call}', update: "PATCH   /x/{.id | lenght}", adopt: .a, found: .b, lag: 1s } }
+  e: { system: crm, check: { path: /x, found: .x }, on_unknown: [check], upsert: { find: ["GET /x"], create: POST /x, update: PATCH /x, adopt: .a = 1, id: .b = 1 } }
+  f: { system: cmr, upsert: }
+  g: { upsert: { create: POST /x, update: PATCH /x } }
+  h: { system: crm, upsert: { create: POST /x, update: PATCH /x }, fallback: i }
+  i: { system: crm, upsert: { create: POST /y, update: PATCH /y } }
+  j: { system: crm, upsert: { create: POST /z, update: PATCH /z, link: mail } }
+routes:
+  - { from: app, to: a, entity: user, order: latest }
+  - { from: app, to: b, entity: user }
+  - { from: app, to: c }
+  - { from: app, to: d, entity: user, order: none }
+  - { from: app, to: e, entity: user, order: sequence, after: [x] }
+  - { from: app, to: f, entity: user, order: latest }
+  - { from: app, to: g, entity: user, order: latest }
+  - { from: app, to: h, entity: user, order: latest }
+  - { from: app, to: i, entity: user, order: latest }
+  - { from: app, to: j, entity: user, order: latest }
+---
+x:3:51: entities.order.seawall: no source "seawall"
+hint: there are: app
+x:5:8: destinations.a.url: belongs to one request, and an upsert makes several
+hint: leave it out
+x:5:32: destinations.a.upsert: is about the records of a system, and none is named
+hint: system: NAME, and under systems its url
+x:6:21: destinations.b.path: belongs to one request, and an upsert makes several
+hint: leave it out
+x:6:31: destinations.b.method: belongs to one request, and an upsert makes several
+hint: leave it out
+x:6:44: destinations.b.forward: belongs to one request, and an upsert makes several
+hint: leave it out
+x:6:81: destinations.b.upsert.create: is not a method with a path behind it
+hint: for example POST /contacts
+x:6:93: destinations.b.upsert.update: "DELETE" is not a method for it
+hint: one of: PATCH, PUT, POST
+x:6:117: destinations.b.upsert.find[0]: a path begins with a /
+hint: for example /orders/{.id}
+x:6:122: destinations.b.upsert.find[1]: "POST" is not a method for it
+hint: one of: GET
+x:6:139: destinations.b.upsert.find[2]: a { without its }
+hint: for a brace in the text write {{
+x:6:162: destinations.b.upsert.lag: "2h" is too long: at most 1h
+x:7:21: destinations.c.upsert.create: is missing
+hint: for example POST /contacts
+x:7:21: destinations.c.upsert.update: is missing
+hint: for example PATCH /contacts/{$link.crm}
+x:7:37: destinations.c.upsert.find: an empty list finds nothing
+hint: leave it out where a record cannot be there before
+x:7:41: destinations.c.upsert.link: "a b" cannot be a name
+hint: letters, digits, _ . and -, at most 63 of them, the first a letter or digit
+x:8:21: destinations.d.upsert: the destination b keeps the link crm of user too
+hint: give one of the two another: upsert: { link: NAME, … }
+x:8:49: destinations.d.upsert.create: $call is not known here
+hint: there are $event, $entity, $link, and what the expression names itself with “as $name”
+x:8:85: destinations.d.upsert.update: no function lenght
+hint: did you mean length?
+x:8:95: destinations.d.upsert.adopt: has no effect: nothing says how a record is found
+hint: find: ["GET /contacts?email={.email}"]
+x:8:106: destinations.d.upsert.found: has no effect: nothing says how a record is found
+hint: find: ["GET /contacts?email={.email}"]
+x:8:117: destinations.d.upsert.lag: has no effect: nothing says how a record is found
+hint: find: ["GET /contacts?email={.email}"]
+x:9:21: destinations.e.check: belongs to one request, and an upsert makes several
+hint: leave it out
+x:9:74: destinations.e.upsert: the destination b keeps the link crm of user too
+hint: give one of the two another: upsert: { link: NAME, … }
+x:9:74: destinations.e.upsert.found: is missing: what of a find's answer is the record
+hint: for example .results[0]: null where there is none
+x:9:144: destinations.e.upsert.adopt: = assigns: this condition would always hold
+hint: to compare write ==
+x:9:156: destinations.e.upsert.id: = assigns: this gives the whole payload, changed
+hint: for example .order.id
+x:10:16: destinations.f.system: no system "cmr"
+hint: did you mean "crm"?
+x:10:21: destinations.f.upsert: has no value
+hint: find:, create: and update: say how
+x:11:8: destinations.g.upsert: is about the records of a system, and none is named
+hint: system: NAME, and under systems its url
+x:12:21: destinations.h.upsert: the destination b keeps the link crm of user too
+hint: give one of the two another: upsert: { link: NAME, … }
+x:12:78: destinations.h.fallback: the destination i keeps a record for each entity, and what is diverted comes in no order
+hint: another destination
+x:13:21: destinations.i.upsert: the destination b keeps the link crm of user too
+hint: give one of the two another: upsert: { link: NAME, … }
+x:17:22: routes[1].to: the destination b keeps a record for each entity: its events come one at a time
+hint: entity: NAME with order: latest, or order: sequence
+x:17:25: routes[1].entity: has no effect: nothing says in which order its events are delivered
+hint: for example order: sequence, or order: latest
+x:18:22: routes[2].to: the destination c keeps a record for each entity: its events come one at a time
+hint: entity: NAME with order: latest, or order: sequence
+x:19:22: routes[3].to: the destination d keeps a record for each entity: its events come one at a time
+hint: entity: NAME with order: latest, or order: sequence
 ===
 sources:
   a: { provider: none }
@@ -252,7 +539,10 @@ x:12:8: destinations.k.url: beside system
 hint: path says where on the system; or leave out system
 x:12:40: destinations.k.system: no system "crm"
 hint: name it under systems
-x:12:45: destinations.k.upsert: not in this version
+x:12:45: destinations.k.upsert.create: is missing
+hint: for example POST /contacts
+x:12:45: destinations.k.upsert.update: is missing
+hint: for example PATCH /contacts/{$link.crm}
 x:13:40: destinations.l.sign.secret: the secret is not one of Standard Webhooks
 hint: whsec_ and the base64 of 32 random bytes
 x:14:47: destinations.m.idempotency.header: "X Key" is not the name of a header
@@ -460,7 +750,7 @@ hint: did you mean "crm"?
 x:7:3: destinations.c.path: is missing: where on the system
 hint: for example path: /orders/{.id}
 x:8:32: destinations.d.path: $call is not known here
-hint: there are $event, $entity, and what the expression names itself with “as $name”
+hint: there are $event, $entity, $link, and what the expression names itself with “as $name”
 x:8:46: destinations.d.limit: belongs to the system: it holds for all that is sent there
 hint: say it under systems
 x:8:68: destinations.d.shards: belongs to the system: it holds for all that is sent there

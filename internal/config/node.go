@@ -89,6 +89,19 @@ func (n *node) at(offset int) (line, column int) {
 	return n.line, n.column + 1 + width
 }
 
+// from is the scalar from the byte at offset on, where that stands.
+func (n *node) from(offset int) *node {
+	rest := *n
+	rest.text = n.text[offset:]
+	switch line, column := n.at(offset); n.style {
+	case plain:
+		rest.line, rest.column = line, column
+	case singleQuoted, double:
+		rest.line, rest.column = line, column-1 // where a quote would be
+	}
+	return &rest
+}
+
 // source is the rest of the line that the scalar begins in.
 func (n *node) source() string {
 	line := []rune(n.doc.line(n.line))

@@ -55,7 +55,7 @@ func (v value) open(def string) *object {
 	o.node = v.node
 	known := shapes()[def]
 	for _, p := range v.node.pairs {
-		if _, ok := known.Properties[p.key]; !ok {
+		if _, ok := known.Properties[p.key]; !ok && !known.open() {
 			o.unknown(p, known)
 		}
 	}

@@ -13,30 +13,30 @@ func (r *reader) routes(c *Config, all value) {
 	used := map[string]bool{} // by kind and name
 	lines := map[string]value{}
 	unnamed := map[[2]string]int{} // routes without a name, by their ends
+	var at []*object
 	for _, v := range all.list() {
 		o := v.open("route")
+		at = append(at, o)
 		route := &Route{
 			text:      o.node.String(),
 			Name:      o.get("name").text(),
 			From:      o.name("from", "source", sourceNames(c), used),
 			Types:     types(o.get("types")),
-			When:      o.get("when").code(expr.EntityVar),
-			Transform: o.get("transform").code(expr.EntityVar),
+			When:      o.get("when").condition(expr.EntityVar), // no links: they are known when something is sent
+			Transform: o.get("transform").code(atSend...),
 			To:        o.name("to", "destination", destinationNames(c), used),
 		}
-		if route.When != nil && route.When.Assigns() {
-			o.get("when").fail("to compare write ==", "= assigns: this condition would always hold")
-		}
 		o.forwarded(c, route)
+		o.ordering(c, route)
 		if route.From == seawall.SourceOutcomes {
 			o.get("types").outcomes()
 		}
 		c.Routes = append(c.Routes, route)
 
-		at := o.get("name")
+		name := o.get("name")
 		switch {
 		case o.has("name"):
-			at.name(route.Name)
+			name.name(route.Name)
 		case route.From == "" || route.To == "":
 			continue // noted
 		default:
@@ -45,15 +45,16 @@ func (r *reader) routes(c *Config, all value) {
 			route.Name = route.From + "-" + route.To
 			if n := unnamed[ends]; n > 1 {
 				route.Name += "-" + strconv.Itoa(n)
-				at.warn("is %s, since it is number %d of the routes from %s to %s without one: "+
+				name.warn("is %s, since it is number %d of the routes from %s to %s without one: "+
 					"a name of its own stays the same when routes are reordered", route.Name, n, route.From, route.To)
 			}
 		}
 		if first, twice := lines[route.Name]; twice {
-			at.failKey("give one of the two a name of its own: name: …", "a second route %q: the first is in line %d", route.Name, first.line)
+			name.failKey("give one of the two a name of its own: name: …", "a second route %q: the first is in line %d", route.Name, first.line)
 		}
-		lines[route.Name] = at
+		lines[route.Name] = name
 	}
+	r.orders(c, at)
 	r.unused(c, used)
 }
 

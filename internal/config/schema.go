@@ -20,7 +20,11 @@ func Schema() []byte { return schemaText }
 type shape struct {
 	Properties map[string]property `json:"properties"`
 	Later      []string            `json:"x-later"` // keys of the design that this version does not have
+	Additional json.RawMessage     `json:"additionalProperties"`
 }
+
+// open tells whether there may be other keys, which are names.
+func (s shape) open() bool { return len(s.Additional) > 0 && s.Additional[0] == '{' }
 
 type property struct {
 	Ref        string          `json:"$ref"`

@@ -263,6 +263,7 @@ func (r *reader) fallbacks(c *Config, all value) {
 		if !v.refersTo(d.Fallback.To, "destination", names) {
 			continue
 		}
+		v.fallbackKeeps(c, d.Fallback.To)
 		chain := []string{d.Name}
 		for to := d.Fallback.To; to != "" && len(chain) <= len(names); to = next[to] {
 			chain = append(chain, to)
@@ -285,11 +286,18 @@ func (v value) refersTo(name, kind string, names []string) bool {
 	case near != "":
 		v.fail(`did you mean "`+near+`"?`, "no %s %s", kind, v.quote(name))
 	case len(names) == 0:
-		v.fail("name it under "+kind+"s", "no %s %s", kind, v.quote(name))
+		v.fail("name it under "+plural(kind), "no %s %s", kind, v.quote(name))
 	default:
 		v.fail("there are: "+strings.Join(names, ", "), "no %s %s", kind, v.quote(name))
 	}
 	return false
+}
+
+func plural(kind string) string {
+	if stem, ok := strings.CutSuffix(kind, "y"); ok {
+		return stem + "ies"
+	}
+	return kind + "s"
 }
 
 // origin is the scheme and host that a destination's URL begins with.

@@ -32,6 +32,7 @@ type Code struct {
 	jq      *gojq.Code
 	uses    uses
 	assigns bool
+	looks   bool // at the payload
 }
 
 // Compile compiles an expression in a scope: the names of variables, such as
@@ -55,7 +56,7 @@ func Compile(source string, scope ...string) (code *Code, err error) {
 	if query.Term == nil && query.Right == nil {
 		return nil, &SyntaxError{Msg: "empty expression", Hint: `"." is the whole payload`}
 	}
-	c := &Code{source: source, assigns: assigns(query)}
+	c := &Code{source: source, assigns: assigns(query), looks: looks(query)}
 	if c.path = plainPath(query); c.path != nil {
 		return c, nil
 	}
@@ -85,6 +86,13 @@ func (c *Code) Shown(source string) *Code {
 	shown.source = source
 	return &shown
 }
+
+// Uses tells whether the expression uses a variable, such as [LinkVar].
+func (c *Code) Uses(variable string) bool { return c != nil && c.uses&variables[variable] != 0 }
+
+// Eventful tells whether the expression looks at the payload or at $event: whether
+// it is about one event rather than about its entity.
+func (c *Code) Eventful() bool { return c != nil && (c.looks || c.Uses("$event")) }
 
 // Assigns tells that the whole expression is an assignment, whose value is the
 // changed input: in a condition that is nearly always a mistyped ==.

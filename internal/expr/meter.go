@@ -16,7 +16,7 @@ const (
 // options give the interpreter our variables and functions. Those that begin
 // with __ are called by rewritten trees only.
 var options = func() []gojq.CompilerOption {
-	opts := []gojq.CompilerOption{gojq.WithVariables([]string{"$event", CallVar, ResponseVar, EntityVar, "$__fuel"})}
+	opts := []gojq.CompilerOption{gojq.WithVariables([]string{"$event", CallVar, ResponseVar, EntityVar, LinkVar, "$__fuel"})}
 	add := func(name string, args int, f func(fuel *fuel, in any, args []any) any) {
 		opts = append(opts, gojq.WithFunction(name, args+1, args+1, func(in any, all []any) any {
 			fuel := all[args].(*fuel)

@@ -181,10 +181,14 @@ func (r *rewriter) name(name string) {
 	case variables[name] != 0 && (name == "$event" || slices.Contains(r.scope, name)):
 		r.uses |= variables[name]
 	case variables[name] != 0:
-		r.refuse(name, thereAre(r.scope), "%s is not known here", name)
+		hint := thereAre(r.scope)
+		if name == LinkVar {
+			hint = "links are known when something is sent; " + hint
+		}
+		r.refuse(name, hint, "%s is not known here", name)
 	case name == "$ENV":
 		r.refuse(name, refusals["env"], "$ENV is not available")
-	case name == "$link", name == "$destination", name == "$route":
+	case name == "$destination", name == "$route":
 		r.refuse(name, "", "%s is not in this version", name)
 	}
 }

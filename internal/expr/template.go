@@ -151,6 +151,16 @@ func (t *Template) Constant() bool { return len(t.pieces) == 1 }
 // Prefix returns the text before the first expression.
 func (t *Template) Prefix() string { return t.pieces[0].text }
 
+// Uses tells whether one of the expressions uses a variable.
+func (t *Template) Uses(variable string) bool {
+	return t != nil && slices.ContainsFunc(t.pieces, func(p piece) bool { return p.code.Uses(variable) })
+}
+
+// Eventful tells whether one of the expressions is.
+func (t *Template) Eventful() bool {
+	return t != nil && slices.ContainsFunc(t.pieces, func(p piece) bool { return p.code.Eventful() })
+}
+
 // Expand runs the expressions and puts their values, escaped, in their places.
 // The error says which expression failed or gave nothing usable.
 func (t *Template) Expand(ctx context.Context, in *Input, escape Escape) (string, error) {

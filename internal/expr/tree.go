@@ -1,6 +1,10 @@
 package expr
 
-import "github.com/itchyny/gojq"
+import (
+	"strings"
+
+	"github.com/itchyny/gojq"
+)
 
 // Pieces of trees.
 
@@ -140,4 +144,56 @@ func singleText(s *gojq.String) bool {
 		}
 	}
 	return true
+}
+
+// looks tells whether an expression may look at its input: a function does, unless
+// it is a variable.
+func looks(q *gojq.Query) bool {
+	switch {
+	case q == nil:
+		return false
+	case q.Term != nil:
+		return termLooks(q.Term)
+	case q.Op == gojq.OpPipe && len(q.Patterns) == 0:
+		return looks(q.Left) // whose output is the input of what follows
+	default:
+		return looks(q.Left) || looks(q.Right)
+	}
+}
+
+func termLooks(t *gojq.Term) bool {
+	for _, s := range t.SuffixList {
+		if s.Index != nil && (looks(s.Index.Start) || looks(s.Index.End) || textLooks(s.Index.Str)) {
+			return true
+		}
+	}
+	switch t.Type {
+	case gojq.TermTypeNull, gojq.TermTypeTrue, gojq.TermTypeFalse, gojq.TermTypeNumber:
+		return false
+	case gojq.TermTypeFunc:
+		return !strings.HasPrefix(t.Func.Name, "$")
+	case gojq.TermTypeString:
+		return textLooks(t.Str)
+	case gojq.TermTypeFormat:
+		return t.Str == nil || textLooks(t.Str)
+	case gojq.TermTypeArray:
+		return looks(t.Array.Query)
+	case gojq.TermTypeUnary:
+		return termLooks(t.Unary.Term)
+	case gojq.TermTypeQuery:
+		return looks(t.Query)
+	}
+	return true
+}
+
+func textLooks(s *gojq.String) bool {
+	if s == nil {
+		return false
+	}
+	for _, q := range s.Queries {
+		if looks(q) {
+			return true
+		}
+	}
+	return false
 }

@@ -9,6 +9,7 @@ import (
 // Variables beside $event: there only in the scopes that name them.
 const (
 	EntityVar   = "$entity"   // the entity of the event: name, key and version
+	LinkVar     = "$link"     // by system, the id of the entity's record there; null where none is known
 	CallVar     = "$call"     // the call that a check is about
 	ResponseVar = "$response" // the answer whose body is the payload
 )
@@ -22,9 +23,10 @@ const (
 	usesCall
 	usesResponse
 	usesEntity
+	usesLink
 )
 
-var variables = map[string]uses{"$event": usesEvent, EntityVar: usesEntity, CallVar: usesCall, ResponseVar: usesResponse}
+var variables = map[string]uses{"$event": usesEvent, EntityVar: usesEntity, LinkVar: usesLink, CallVar: usesCall, ResponseVar: usesResponse}
 
 func thereAre(scope []string) string {
 	return "there are " + strings.Join(append([]string{"$event"}, scope...), ", ") + ", and what the expression names itself with “as $name”"
@@ -57,6 +59,7 @@ type Call struct {
 type scope struct {
 	call     *Call
 	response map[string]any
+	links    map[string]any
 	made     map[uses]map[string]any
 }
 
@@ -78,6 +81,15 @@ func (in *Input) Answered(status int, header http.Header, body []byte) *Input {
 	return out
 }
 
+// Linked says which records of systems the event's entity is, by system: what
+// $link holds. It is known when something is sent, not when it is planned.
+func (in *Input) Linked(records map[string]string) {
+	in.scope.links = make(map[string]any, len(records))
+	for system, record := range records {
+		in.scope.links[system] = known(record)
+	}
+}
+
 // derived is an input of the same event, without a payload.
 func (in *Input) derived() *Input {
 	return &Input{event: in.event, origin: in.source(), scope: in.scope}
@@ -97,10 +109,10 @@ func (in *Input) Identify(entity, version string) {
 	in.scope.made = nil
 }
 
-// variables are the values of $event, $call, $response and $entity: null where
-// they are not used or not known.
+// variables are the values of $event, $call, $response, $entity and $link: null
+// where they are not used or not known.
 func (in *Input) variables(u uses) ([]any, error) {
-	out := make([]any, 4, 5)
+	out := make([]any, 5, 6)
 	if u == 0 {
 		return out, nil
 	}
@@ -123,6 +135,9 @@ func (in *Input) variables(u uses) ([]any, error) {
 	}
 	if u&usesEntity != 0 {
 		out[3] = entityVar(in.event)
+	}
+	if in.scope.links != nil {
+		out[4] = in.scope.links
 	}
 	return out, nil
 }

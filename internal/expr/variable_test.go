@@ -71,6 +71,69 @@ func TestIdentifiedLater(t *testing.T) {
 	}
 }
 
+// Links are a record's id by system, null where none is known, also before
+// anybody said which there are.
+func TestLinksAreRecordsBySystem(t *testing.T) {
+	code, err := Compile("[$link.crm, $link.shop, $link[\"mail\"]]", LinkVar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := NewInput([]byte(`{}`), "", Event{Entity: "user/7"})
+	for _, c := range []struct {
+		records map[string]string
+		want    string
+	}{
+		{nil, `[null,null,null]`},
+		{map[string]string{"crm": "55", "shop": "", "other": "x"}, `["55",null,null]`},
+		{map[string]string{"mail": "m/1"}, `[null,null,"m/1"]`},
+	} {
+		if c.records != nil {
+			in.Linked(c.records)
+		}
+		for _, in := range []*Input{in, in.With("x"), in.Answered(200, nil, nil)} {
+			if out, err := code.JSON(t.Context(), in); string(out) != c.want || err != nil {
+				t.Errorf("%v: %s %v, want %s", c.records, out, err, c.want)
+			}
+		}
+	}
+}
+
+func TestUses(t *testing.T) {
+	for source, want := range map[string]bool{
+		"{$link.crm}": true, "a/{.x}/{ {a: [$link]} | .a }": true, "{.link}": false, "$link": false, "{$entity.key}": false, "{\"$link\"}": false,
+	} {
+		at, err := CompileTemplate(source, EntityVar, LinkVar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at.Uses(LinkVar) != want {
+			t.Errorf("%s: want %t", source, want)
+		}
+	}
+	var none *Code
+	if none.Uses(LinkVar) || (*Template)(nil).Uses(LinkVar) {
+		t.Error("nothing uses something")
+	}
+}
+
+// What is asked for an entity cannot depend on which of its events asks.
+func TestEventful(t *testing.T) {
+	for source, want := range map[string]bool{
+		"$entity.key": false, "$entity.key | ascii_downcase": false, "$link.crm // \"x\"": false, "[\"a\", 1, null, -2]": false,
+		"\"u-\\($entity.key)\"": false, "$link[$entity.name]": false, "($entity | .key)": false, "$entity.key as $k | $k": false, "@uri \"\\($entity.key)\"": false,
+		".id": true, ".": true, "$event.id": true, "$event": true, "$entity.key as $k | .id": true, "\"\\(.id)\"": true, "$link[.x]": true,
+		"length": true, ".id | tostring": true, "..": true, "{a: .b}": true, "[.a]": true, "$entity.key + .x": true, "@uri": true, "if .a then 1 else 2 end": true,
+	} {
+		code, err := Compile(source, EntityVar, LinkVar)
+		if err != nil {
+			t.Fatalf("%s: %v", source, err)
+		}
+		if code.Eventful() != want {
+			t.Errorf("%s: want %t", source, want)
+		}
+	}
+}
+
 // The event's body is parsed only where an expression looks at it: one that is
 // broken spoils nothing else.
 func TestBrokenBodySpoilsOnlyWhoLooks(t *testing.T) {
@@ -100,7 +163,7 @@ func TestVariablesOutOfScope(t *testing.T) {
 		{"$response", []string{CallVar}, "$response is not known here; there are $event, $call, and"},
 		{"$nope", []string{CallVar}, "no variable $nope; there are $event, $call, and"},
 		{"$entity", []string{CallVar}, "$entity is not known here; there are $event, $call, and"},
-		{"$link", []string{EntityVar}, "$link is not in this version; "},
+		{"$link.crm", []string{EntityVar}, "$link is not known here; links are known when something is sent; there are $event, $entity, and"},
 	} {
 		_, err := CompileTemplate("{"+c.source+"}", c.scope...)
 		syntax, ok := err.(*SyntaxError)

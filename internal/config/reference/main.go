@@ -35,6 +35,21 @@ type object struct {
 	Type        string   `json:"x-type"`
 	Properties  ordered  `json:"properties"`
 	Required    []string `json:"required"`
+
+	Other string         `json:"x-other"` // what keys beside these are
+	Each  jsontext.Value `json:"additionalProperties"`
+}
+
+// others is what stands under keys that are names, if there may be such.
+func (o object) others() (out []named) {
+	if o.Other == "" {
+		return nil
+	}
+	n := named{name: o.Other}
+	if err := json.Unmarshal(o.Each, &n.property); err != nil {
+		return nil
+	}
+	return append(out, n)
 }
 
 type property struct {
@@ -101,7 +116,7 @@ func reference(text []byte) ([]byte, error) {
 
 // sections writes a section for every object that o's properties lead to.
 func (s *schema) sections(out *bytes.Buffer, o object, written map[string]bool) {
-	for _, p := range o.Properties {
+	for _, p := range append(o.others(), o.Properties...) {
 		name := s.target(p.property)
 		def := s.Defs[name]
 		if written[name] || len(def.Properties) == 0 {
@@ -138,6 +153,9 @@ func (s *schema) target(p property) string {
 
 func (s *schema) table(out *bytes.Buffer, o object) {
 	out.WriteString("| key | holds | default | |\n|---|---|---|---|\n")
+	for _, p := range o.others() {
+		fmt.Fprintf(out, "| %s | %s | | %s |\n", p.name, s.holds(p), escape(p.Description))
+	}
 	for _, p := range o.Properties {
 		about := p.Description
 		if len(p.Examples) > 0 {

@@ -1,0 +1,172 @@
+package config
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// usualWait is how long an event waits for those that come before it.
+const usualWait = 15 * time.Minute
+
+// ordering reads how a route stands to what it delivers of one entity.
+func (o *object) ordering(c *Config, route *Route) {
+	entity, kind := o.get("entity"), o.get("order")
+	route.Entity = entity.text()
+	route.Order = seawall.Ordering(slices.Index(seawall.Orderings(), kind.oneOf("none", seawall.Orderings()...)))
+	route.Settle = o.get("settle").duration(0, 0, time.Hour)
+	route.Late = seawall.LatePolicy(slices.Index(seawall.LatePolicies(), o.get("late").oneOf("deliver", seawall.LatePolicies()...)))
+	route.PassAfter = o.get("pass_after").duration(0, time.Second, 365*day)
+	route.After = types(o.get("after"))
+	route.Wait = o.get("wait").duration(usualWait, time.Second, 30*day)
+	route.Then = o.get("then").then(seawall.WaitDeliver)
+	route.Fetch = o.get("fetch").yes()
+
+	o.withoutEffect(route)
+	if route.Entity == "" || !entity.refersTo(route.Entity, "entity", entityNames(c)) {
+		return
+	}
+	e := c.entityNamed(route.Entity)
+	switch {
+	case route.From == seawall.SourceCalls:
+		entity.fail("leave it out", "calls are about no entity")
+	case route.From != "" && !e.tells(route.From, route.Types):
+		entity.fail("entities: { "+e.Name+": { "+route.From+": … } } says which of its events are", "no event that comes this way is about %s", e.Name)
+	}
+	if route.Fetch && e.Fetch == nil {
+		o.get("fetch").failKey("entities: { "+e.Name+": { fetch: { system: …, path: … } } } says how", "the current record of %s cannot be read: the entity has no fetch", e.Name)
+	}
+	if d := c.destinationNamed(route.To); route.Fetch && d != nil && d.Forward {
+		o.get("fetch").failKey("leave out one of the two", "the destination %s forwards the original", d.Name)
+	}
+}
+
+// withoutEffect refuses what says something that nothing heeds.
+func (o *object) withoutEffect(route *Route) {
+	refuse := func(hint, why string, keys ...string) {
+		for _, key := range keys {
+			if o.has(key) {
+				o.get(key).failKey(hint, "%s", why)
+			}
+		}
+	}
+	switch {
+	case !o.has("entity"):
+		keys := []string{"settle", "late", "pass_after", "after", "wait", "then"}
+		if o.has("order") && route.Order != seawall.Unordered {
+			keys = append(keys, "order")
+		}
+		if route.Fetch {
+			keys = append(keys, "fetch")
+		}
+		refuse("entity: NAME says of which entity", "is about the events of one entity, and the route names none", keys...)
+		return
+	case !o.has("order") && !o.has("after") && !o.has("fetch"):
+		o.get("entity").failKey("for example order: sequence, or order: latest", "has no effect: nothing says in which order its events are delivered")
+	}
+	if route.Order == seawall.Unordered {
+		refuse("add order: sequence, or order: latest", "has no effect where nothing is ordered", "settle")
+	}
+	if route.Order != seawall.Sequence {
+		refuse("only with order: sequence", "has no effect: only in a sequence an event is late, or holds up others", "late", "pass_after")
+	}
+	if !o.has("after") {
+		refuse("for example after: [order.created]", "has no effect: nothing is waited for", "wait", "then")
+	} else {
+		refuse("leave out one of the two", "what waits for another event has no window beside", "settle")
+	}
+}
+
+// tells tells whether a source has events, of some of the types, that belong to the
+// entity. What the gateway tells of its own deliveries bears their entity.
+func (e *Entity) tells(source string, types []string) bool {
+	return source == seawall.SourceOutcomes || slices.ContainsFunc(e.Claims, func(c Claim) bool {
+		_, _, both := meet(c.Types, types)
+		return c.Source == source && both
+	})
+}
+
+// orders checks the routes that bring one entity to one destination against each
+// other, and what destinations ask of their routes.
+func (r *reader) orders(c *Config, at []*object) {
+	type line struct{ entity, to string }
+	first := map[line]int{}
+	for i, route := range c.Routes {
+		if route.Entity != "" && route.Order != seawall.Unordered {
+			l := line{route.Entity, route.To}
+			f, twice := first[l]
+			switch {
+			case !twice:
+				first[l] = i
+			case c.Routes[f].Order != route.Order:
+				at[i].get("order").fail("one order for both", "the route in line %d brings %s to %s too, by order: %s",
+					at[f].line, route.Entity, route.To, c.Routes[f].Order)
+			}
+		}
+		if c.entityNamed(route.Entity) != nil {
+			at[i].prerequisites(c, route)
+		}
+		if d := c.destinationNamed(route.To); d != nil && d.Upsert != nil && (route.Entity == "" || route.Order == seawall.Unordered) {
+			at[i].get("to").fail("entity: NAME with order: latest, or order: sequence",
+				"the destination %s keeps a record for each entity: its events come one at a time", d.Name)
+		}
+	}
+	r.links(c)
+}
+
+// prerequisites checks that what is waited for is something that comes.
+func (o *object) prerequisites(c *Config, route *Route) {
+	for _, item := range o.get("after").list() {
+		pattern := item.text()
+		comes := slices.ContainsFunc(c.Routes, func(other *Route) bool {
+			if other.To != route.To {
+				return false
+			}
+			_, _, both := meet(other.Types, []string{pattern})
+			return both && c.entityNamed(route.Entity).tells(other.From, []string{pattern})
+		})
+		if pattern != "" && !comes {
+			item.fail("it waits for what is delivered to the same destination, for the same entity",
+				"no route brings such an event of %s to %s", route.Entity, route.To)
+		}
+	}
+}
+
+func entityNames(c *Config) (out []string) {
+	for _, e := range c.Entities {
+		out = append(out, e.Name)
+	}
+	return out
+}
+
+func (c *Config) entityNamed(name string) *Entity {
+	if i := slices.IndexFunc(c.Entities, func(e *Entity) bool { return e.Name == name }); i >= 0 {
+		return c.Entities[i]
+	}
+	return nil
+}
+
+func (c *Config) destinationNamed(name string) *Destination {
+	if i := slices.IndexFunc(c.Destinations, func(d *Destination) bool { return d.Name == name }); i >= 0 {
+		return c.Destinations[i]
+	}
+	return nil
+}
+
+// UsesLinks tells whether what the route makes of an event depends on the links of
+// its entity.
+func (r *Route) UsesLinks() bool { return r.Transform.Uses(expr.LinkVar) }
+
+// UsesLinks tells whether requests to the destination depend on the links of the
+// entity that they are about.
+func (d *Destination) UsesLinks() bool {
+	return d.Upsert != nil || d.URL.Uses(expr.LinkVar) || d.Method.Uses(expr.LinkVar) || d.Body.Uses(expr.LinkVar) ||
+		slices.ContainsFunc(d.Headers, func(h Header) bool { return h.Value.Uses(expr.LinkVar) }) || d.Check.UsesLinks()
+}
+
+// UsesLinks tells whether it depends on links what is asked.
+func (c *Check) UsesLinks() bool {
+	return c != nil && (c.URL.Uses(expr.LinkVar) || c.Body.Uses(expr.LinkVar) || c.Found.Uses(expr.LinkVar) || c.Absent.Uses(expr.LinkVar))
+}
