@@ -32,6 +32,9 @@ type Harness struct {
 
 	// Another opens another empty store of the same engine, on the same clock.
 	Another func(t *testing.T) store.Store
+
+	// Lines has the tests of lines and links run, which an engine may not keep yet.
+	Lines bool
 }
 
 // Clock is a clock that only a test moves.
@@ -64,6 +67,15 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, divertTests, systemTests, vaultTests, secondTests, orderTests, upkeepTests, modelTests, transferTests}
 	for _, group := range groups {
 		run(t, open, group)
+	}
+	for _, group := range [][]test{lineTests, linkTests} {
+		run(t, func(t *testing.T) Harness {
+			h := open(t)
+			if !h.Lines {
+				t.Skip("this engine keeps no lines yet")
+			}
+			return h
+		}, group)
 	}
 }
 
