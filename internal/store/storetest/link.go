@@ -125,7 +125,9 @@ func testListLinks(t *testing.T, s *suite) {
 	} {
 		seen := map[string]bool{}
 		var last string
-		for _, l := range collect(t, func(p store.Page) (store.List[seawall.Link], error) { return s.Store.ListLinks(t.Context(), c.filter, p) }) {
+		for _, l := range collect(t, func(p store.Page) (store.List[seawall.Link], error) {
+			return s.Store.ListLinks(t.Context(), c.filter, p)
+		}) {
 			key := l.Entity + " " + l.System
 			if seen[key] || key < last || l.At.IsZero() || l.By != "ann" {
 				t.Errorf("%+v: %+v after %s", c.filter, l, last)

@@ -88,17 +88,33 @@ func testAfterRunsOut(x *line) {
 	x.Clock.Advance(time.Minute - time.Second)
 	x.ripens(0, time.Second)
 	x.Clock.Advance(time.Second)
-	r := x.ripens(1, 0)
-	if len(r.Ended) != 1 || r.Ended[0].ID != dead.ID || r.Ended[0].State != seawall.Dead || r.Ended[0].Entity != "order/1" || r.Ended[0].Destination != "orders" || r.Ended[0].Reason == "" {
-		x.t.Errorf("ended %+v", r.Ended)
+	over := func(freed int, want ...seawall.Delivery) {
+		x.t.Helper()
+		r := x.ripens(freed, 0)
+		got := map[seawall.DeliveryID]bool{}
+		for _, d := range r.Over {
+			got[d.ID] = d.State == seawall.Held && d.Reason == seawall.ReasonPrerequisite && d.Entity != "" && d.Destination == "orders" && len(d.After) == 1
+		}
+		for _, d := range want {
+			if !got[d.ID] {
+				x.t.Errorf("%s is not over: %+v", d.ID, r.Over)
+			}
+		}
+		if len(got) != len(want) {
+			x.t.Errorf("over: %+v, want %d", r.Over, len(want))
+		}
 	}
+	over(1, hold, dead)
+	over(0, hold, dead) // until they are settled
 	x.is(deliver, "pending")
-	if d := x.is(hold, "held prerequisite"); d.Due.Before(order.Never) {
-		x.t.Errorf("due at %v", d.Due)
-	}
-	if d := x.is(dead, "dead "+r.Ended[0].Reason); !d.Finished.Equal(x.Clock.Now()) {
-		x.t.Errorf("got %+v", d)
-	}
+	in := x.decided(hold, seawall.Held, seawall.ReasonPrerequisite)
+	in.Due = order.Never
+	x.isNext(x.settleAs(in, store.Done), nil)
+	over(0, dead)
+	x.isNext(x.settleAs(x.decided(dead, seawall.Dead, "what it waits for did not come"), store.Done), nil)
+	over(0)
+	x.is(hold, "held prerequisite")
+	x.is(dead, "dead what it waits for did not come")
 	x.depths(1, 1, 1)
 	x.ripens(0, 0)
 	// One that never was in the line does not hold it up; what is held still goes
@@ -115,6 +131,19 @@ func testAfterRunsOut(x *line) {
 	x.deliver(deliver, &hold)
 	x.deliver(hold, &dead)
 	x.deliver(dead, nil)
+	// It came just before its wait was to end: who decided that comes too late.
+	just := at(seawall.WaitHold, "9")
+	just.entity = "order/2"
+	released := x.arrive(just)
+	x.Clock.Advance(time.Minute)
+	over(0, released)
+	second := created()
+	second.entity = "order/2"
+	x.deliverDone(x.arrive(second), "order.created")
+	in = x.decided(released, seawall.Held, seawall.ReasonPrerequisite)
+	in.Due = order.Never
+	x.isNext(x.settleAs(in, store.Ended), nil)
+	x.is(released, "pending")
 }
 
 func testAfterLate(x *line) {
