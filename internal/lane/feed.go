@@ -20,7 +20,7 @@ func (q *queue) feed() {
 		case <-q.awake:
 		case <-timer.C:
 		}
-		timer.Reset(q.claim())
+		timer.Reset(min(q.ripen(), q.claim())) // what ripens is claimed
 	}
 }
 
@@ -93,7 +93,10 @@ func (q *queue) capacity() int { return int(q.concurrency.Load()) * ahead }
 func (q *queue) isBusy(id seawall.DeliveryID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, ok := q.busy[id]; ok {
+	if g, ok := q.busy[id]; ok {
+		if g == reserved {
+			q.busy[id] = missed
+		}
 		return true
 	}
 	_, ok := q.gone[id]
@@ -119,7 +122,7 @@ func (q *queue) take(claimed []store.Claimed, grant int64, full bool) {
 	defer q.mu.Unlock()
 	q.full = full
 	for _, c := range claimed {
-		q.busy[c.Delivery.ID] = struct{}{}
+		q.busy[c.Delivery.ID] = inHand
 		size := int64(bulk(c.Event))
 		q.bytes.Add(size)
 		grant -= size

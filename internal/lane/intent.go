@@ -43,7 +43,10 @@ func (q *queue) mayBegin(c *store.Claimed) bool {
 	back := store.Settlement{State: seawall.Pending, Reason: c.Delivery.Reason, Step: c.Delivery.Step, At: q.r.Now()}
 	switch b := q.begin(c.Delivery.ID); {
 	case b == mayNot:
-		q.forget(c.Delivery.ID)
+		q.forget(whoseIs(&c.Delivery))
+		if c.Delivery.Lined() {
+			q.lookAgain() // it may have got its turn back, and was passed over here
+		}
 		return false
 	case b == unsure:
 		back.Due = back.At.Add(time.Second) // the store may have trouble

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"maps"
@@ -41,10 +42,12 @@ type memory struct {
 	late    time.Duration      // how long the answer of Acquire takes
 	lost    bool               // leases are not renewed
 	slow    chan struct{}      // not nil: a claim reads its snapshot, and goes on only after this
+	lines
 }
 
 func newMemory() *memory {
 	return &memory{
+		lines: newLines(),
 		owner: map[store.Lane]store.Lease{}, pending: map[string][]store.Claimed{},
 		gates: map[string]seawall.Gate{}, claims: map[string]int{},
 		nodes: map[string]alive{}, runners: map[string]*Runner{}, sending: map[seawall.DeliveryID]store.Lane{}, intents: map[seawall.DeliveryID]bool{}, cut: map[string]bool{}, rescans: map[string]int{},
@@ -102,6 +105,9 @@ func (m *memory) Begin(_ context.Context, l store.Lease, ids []seawall.DeliveryI
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
+		if w := m.byID(id); w != nil && w.State != seawall.Pending {
+			continue
+		}
 		if _, already := m.sending[id]; m.owner[l.Lane].Token == l.Token && !already {
 			m.sending[id], m.intents[id] = l.Lane, true
 			begun = append(begun, id)
@@ -229,6 +235,10 @@ func (m *memory) Settle(_ context.Context, ss []store.Settlement) ([]store.Settl
 		}
 		m.settled = append(m.settled, s)
 		delete(m.sending, s.Delivery)
+		if w := m.byID(s.Delivery); w != nil {
+			out[i] = m.settleLine(&ss[i], w)
+			continue
+		}
 		for d, ps := range m.pending {
 			if k := slices.IndexFunc(ps, func(p store.Claimed) bool { return p.Delivery.ID == s.Delivery }); k >= 0 {
 				if s.State == seawall.Pending {
@@ -286,12 +296,12 @@ func (m *memory) count(state seawall.State) (n int) {
 	return n
 }
 
-var serial byte
+var serial uint32
 
 func fresh(dest string) store.Claimed {
 	serial++
 	seed := [10]byte{9: 0}
-	seed[5], seed[6] = serial, byte(len(dest))
+	binary.BigEndian.PutUint32(seed[4:], serial)
 	ev := &seawall.Event{ID: seawall.NewEventID(time.Now(), &fixed{seed[:]}), Body: []byte("{}")}
 	return store.Claimed{
 		Delivery: seawall.Delivery{ID: ev.ID.Delivery(1), Destination: dest, System: dest, Due: time.Now()},

@@ -51,7 +51,7 @@ type queue struct {
 	mu      sync.Mutex
 	waits   context.Context // for the system: ends when nothing more is started, or nothing for now
 	endWait context.CancelFunc
-	busy    map[seawall.DeliveryID]struct{} // claimed or reserved, and not yet settled
+	busy    map[seawall.DeliveryID]grip     // claimed or reserved, and not yet settled
 	gone    map[seawall.DeliveryID]struct{} // let go while a claim was under way; nil between claims
 	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
 	shelf   []store.Claimed                 // the array that hand began in, to begin there again
@@ -59,22 +59,34 @@ type queue struct {
 	working int                             // workers running
 	asking  int                             // of those, the ones that wait for the system
 	turns   map[string]struct{}             // entities that had their turn, while there is waiting
-	waiting int                             // attempts made whose outcome is not recorded yet
-	emptied bool                            // it has ended, and what it held is given back
-	full    bool                            // the store may hold more that is due
-	rescan  bool                            // the next claim looks from the oldest on
-	scanned time.Time                       // when one did so last
-	rest    time.Duration                   // until one does so again
+	under   map[string]seawall.DeliveryID   // entities of which a delivery is under way, and which
+	ripe    ripe
+	waiting int           // attempts made whose outcome is not recorded yet
+	emptied bool          // it has ended, and what it held is given back
+	full    bool          // the store may hold more that is due
+	rescan  bool          // the next claim looks from the oldest on
+	scanned time.Time     // when one did so last
+	rest    time.Duration // until one does so again
 }
+
+// grip is how a queue has a delivery in hand.
+type grip uint8
+
+const (
+	inHand   grip = iota
+	reserved      // it is being accepted
+	missed        // likewise, and a claim or its turn passed it over for that
+)
 
 func newQueue(r *Runner, l *lane, t Target, before *queue) *queue {
 	q := &queue{
 		r: r, lane: l, key: key{t.Lane, t.Name}, before: before, unsafe: t.Unsafe, stray: t.Stray,
 		awake:  make(chan struct{}, 1),
 		halted: make(chan struct{}),
-		busy:   map[seawall.DeliveryID]struct{}{},
+		busy:   map[seawall.DeliveryID]grip{},
 		full:   true,
 		rescan: true,
+		ripe:   ripe{timed: t.Timed},
 	}
 	q.waits, q.endWait = context.WithCancel(l.ctx)
 	q.resize(t.Concurrency)

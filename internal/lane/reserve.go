@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -24,21 +25,36 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 	r.mu.Unlock()
 	for k := range places {
 		p := &places[k]
-		p.take(batch[p.i].Event, &batch[p.i].Deliveries[p.j], int(r.turn.Add(1)))
+		d := &batch[p.i].Deliveries[p.j]
+		if d.Lined() && d.Due.After(r.Now()) {
+			continue // it will wait for its time
+		}
+		p.take(batch[p.i].Event, d, int(r.turn.Add(1)))
 	}
 	return func(done []store.Accepted) {
 		for _, p := range places {
 			ev, d := batch[p.i].Event, &batch[p.i].Deliveries[p.j]
+			isNew := done != nil && done[p.i].Verdict == seawall.New
 			switch {
+			case isNew && d.State != seawall.Pending: // it waits for its turn, or its time, or a newer one came
+				if p.reserved {
+					p.q.release(bulk(ev))
+					if p.q.forget(whoseIs(d)) {
+						p.q.lookAgain() // it got its turn meanwhile
+					}
+				}
+				if d.State == seawall.Held {
+					r.await(d)
+				}
 			case !p.reserved:
 				r.Announce(laneOf(d), d.Destination) // its queue may be a newer one by now, or another node's
-			case done != nil && done[p.i].Verdict == seawall.New:
+			case isNew:
 				if !p.q.handOver(store.Claimed{Delivery: *d, Event: ev}) {
 					r.Announce(laneOf(d), d.Destination) // the queue in its place may have claimed before the commit
 				}
 			default:
 				p.q.release(bulk(ev))
-				p.q.forget(d.ID)
+				p.q.forget(whoseIs(d))
 				p.q.lookAgain() // it may have been committed all the same
 			}
 		}
@@ -118,7 +134,7 @@ func (q *queue) reserve(id seawall.DeliveryID, size int) bool {
 	if q.full || q.stopped() || !q.open() || !q.mayHold() {
 		return false
 	}
-	q.busy[id] = struct{}{}
+	q.busy[id] = reserved
 	q.bytes.Add(int64(size))
 	q.r.held.Add(int64(size))
 	return true
@@ -149,5 +165,22 @@ func (q *queue) behind() {
 func (q *queue) handOver(c store.Claimed) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.busy[c.Delivery.ID] = inHand
 	return q.hold(c)
+}
+
+// await has the queue of a held delivery know when its time comes: here, or on the
+// node that has it.
+func (r *Runner) await(d *seawall.Delivery) {
+	if !d.Due.Before(order.Never) || d.Due.IsZero() {
+		return
+	}
+	r.mu.Lock()
+	q := r.queues[key{laneOf(d), d.Destination}]
+	r.mu.Unlock()
+	if q != nil && !q.stopped() {
+		q.await(d.Due)
+		return
+	}
+	r.Store.Tell(store.Signal{Lane: laneOf(d), Destination: d.Destination})
 }

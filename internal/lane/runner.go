@@ -29,6 +29,7 @@ type Store interface {
 	Claim(ctx context.Context, l store.Lease, c store.Claim) ([]store.Claimed, time.Time, error)
 	Begin(ctx context.Context, l store.Lease, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error)
 	Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error)
+	Ripen(ctx context.Context, l store.Lease, destination string, now time.Time, limit int) (store.Ripened, error)
 	Gates(ctx context.Context) ([]store.GateState, error)
 	Delivery(ctx context.Context, id seawall.DeliveryID) (*seawall.Delivery, error)
 }
@@ -45,6 +46,7 @@ type Target struct {
 	Lane        store.Lane
 	Concurrency int  // attempts in flight at a time
 	Unsafe      bool // not safe to repeat: an intent is committed before each attempt
+	Timed       bool // something in it may be held for a time
 	// Stray says that the lane is wanted only for what still waits in it, which
 	// other nodes may come to know of a little sooner or later.
 	Stray bool
@@ -65,7 +67,7 @@ type freely struct{}
 
 func (freely) Leave() {}
 
-// Options are what a Runner works with. All but Enter, Anywhere, Gather, Duties,
+// Options are what a Runner works with. All but Enter, Anywhere, Over, Gather, Duties,
 // Settled and Failed are needed.
 type Options struct {
 	Store Store
@@ -85,7 +87,11 @@ type Options struct {
 	// any shard of its system, because nothing orders it after another. nil: none
 	// may.
 	Anywhere func(d *seawall.Delivery) bool
-	Duties   []Duty
+	// Over says what becomes of a delivery that is held, and whose time came without
+	// its turn: see [store.Ripened]. As with Deliver, the runner fills in whose it is.
+	// nil: nothing.
+	Over   func(ctx context.Context, d *seawall.Delivery) (store.Settlement, error)
+	Duties []Duty
 	// Settled is told what was written, soon after; it does not block. nil: nobody.
 	Settled func(ss []store.Settlement, done []store.Settled)
 	Log     *slog.Logger
@@ -178,12 +184,14 @@ func (r *Runner) Wake(s store.Signal) {
 	defer r.mu.Unlock()
 	if s.System != "" {
 		if q := r.queues[key{s.Lane, s.Destination}]; q != nil {
+			q.ripenSoon()
 			q.signal()
 		}
 		return
 	}
 	for k, q := range r.queues {
 		if s.Destination == "" || s.Destination == k.destination {
+			q.ripenSoon()
 			q.signal()
 		}
 	}
@@ -331,6 +339,9 @@ func (r *Runner) drain(k key, l *lane, t Target, g seawall.Gate) {
 	if q != nil {
 		q.stray = t.Stray
 		q.resize(t.Concurrency)
+		if t.Timed {
+			q.keepTime()
+		}
 		q.setGate(g)
 		return
 	}

@@ -13,6 +13,7 @@ import (
 type settling struct {
 	q *queue
 	s store.Settlement
+	whose
 }
 
 // settleAll writes outcomes, as many as wait in one commit, until the channel is
@@ -35,7 +36,7 @@ func (r *Runner) settleAll(work context.Context) {
 			ss = append(ss, b.s)
 		}
 		done := r.settle(work, ss)
-		r.finish(batch, done)
+		r.finish(batch, ss, done)
 		if done != nil && r.Settled != nil {
 			r.Settled(ss, done)
 		}
@@ -122,17 +123,21 @@ func passing(err error) bool {
 	return errors.Is(err, seawall.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// finish lets the queues go on.
-func (r *Runner) finish(batch []settling, done []store.Settled) {
+// finish lets the queues go on. ss are the settlements with what the store filled in.
+func (r *Runner) finish(batch []settling, ss []store.Settlement, done []store.Settled) {
 	woken := map[*queue]bool{}
 	for i, b := range batch {
 		if done == nil || done[i] != unrecordable {
-			b.q.forget(b.s.Delivery)
+			b.q.forget(b.whose)
 		}
 		if done == nil {
 			b.q.lookAgain()
 		}
-		b.q.settled()
+		if done != nil && done[i] <= store.Ended {
+			b.q.goOn(ss[i].Next)
+			b.q.await(b.s.Pass)
+		}
+		b.q.settled(b.whose)
 		// Wake the feeder if it stopped for want of room, or if the delivery
 		// waits for its next try.
 		if b.s.State == seawall.Pending || b.q.mayHaveMore() {

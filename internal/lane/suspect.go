@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -22,7 +23,7 @@ func (q *queue) intends(c *store.Claimed) bool {
 		return false // whatever asks or decides only
 	case q.unsafe:
 		return true
-	case interrupted(c):
+	case interrupted(c), order.Contested(&c.Delivery, c.Event.ReceivedAt, q.r.Now()):
 		return true
 	default:
 		return q.window.Load() > 0 && q.window.Add(-1) >= 0
@@ -35,13 +36,14 @@ func interrupted(c *store.Claimed) bool {
 }
 
 // apart brings to the front of the hand what may be tried now: no suspect while
-// another one is in flight. The caller has the lock.
+// another one is in flight, and nothing of an entity of which something else is.
+// The caller has the lock.
 func (q *queue) apart() bool {
-	if q.suspect.IsZero() {
+	if q.suspect.IsZero() && len(q.under) == 0 {
 		return true
 	}
 	for i := range q.hand {
-		if !interrupted(&q.hand[i]) {
+		if (q.suspect.IsZero() || !interrupted(&q.hand[i])) && q.free(&q.hand[i].Delivery) {
 			q.toFront(i)
 			return true
 		}

@@ -93,6 +93,7 @@ func (q *queue) next(waited bool) (c store.Claimed, ok bool) {
 	if interrupted(&c) {
 		q.suspect = c.Delivery.ID
 	}
+	q.underway(&c.Delivery)
 	return c, true
 }
 
@@ -134,7 +135,7 @@ func (q *queue) toFront(i int) {
 // letGo puts back what was in hand and is not tried.
 func (q *queue) letGo(c *store.Claimed) {
 	q.release(bulk(c.Event))
-	q.forget(c.Delivery.ID)
+	q.forget(whoseIs(&c.Delivery))
 	// A claim that found it busy here passed it over: this queue's after the gate
 	// opened again, or that of the queue in our place.
 	q.r.passedOver(q.key)
@@ -171,7 +172,7 @@ func (q *queue) pass(c *store.Claimed, s store.Settlement) {
 	wanted := q.short() || c.Event.Source == seawall.SourceCalls || q.unsafe || c.Delivery.Step != seawall.Send
 	q.mu.Unlock()
 	q.settles.Add(1)
-	q.r.settles <- settling{q, s}
+	q.r.settles <- settling{q, s, whoseIs(&c.Delivery)}
 	if wanted || len(q.r.settles) >= settleBatch {
 		q.r.press()
 	}
@@ -188,23 +189,28 @@ func (q *queue) release(size int) {
 	q.r.held.Add(-int64(size))
 }
 
-// forget lets go of a delivery that is settled, or was never tried.
-func (q *queue) forget(id seawall.DeliveryID) {
+// forget lets go of a delivery that is settled, or was never tried. It tells
+// whether the delivery was passed over while it was being accepted.
+func (q *queue) forget(w whose) (passedOver bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.busy, id)
-	if q.suspect == id {
+	passedOver = q.busy[w.id] == missed
+	delete(q.busy, w.id)
+	if q.suspect == w.id {
 		q.suspect = seawall.DeliveryID{}
 	}
 	if q.gone != nil {
-		q.gone[id] = struct{}{}
+		q.gone[w.id] = struct{}{}
 	}
+	q.notUnderway(w)
+	return passedOver
 }
 
 // settled frees the slot of an attempt whose outcome is recorded, or given up.
-func (q *queue) settled() {
+func (q *queue) settled(w whose) {
 	q.mu.Lock()
 	q.waiting--
+	q.notUnderway(w)
 	if len(q.hand) > q.asking && q.slots() > 0 && !q.stopped() {
 		q.working++
 		q.spawn(q.run)
