@@ -116,6 +116,13 @@ func (m *memory) byID(id seawall.DeliveryID) *row {
 	return m.rows[i]
 }
 
+// member is how a delivery stands now.
+func (m *memory) member(id seawall.DeliveryID) order.Member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.byID(id).Member
+}
+
 func (w *row) waits() bool {
 	return w.State == seawall.Held && (w.Reason == seawall.ReasonEarlier || w.Reason == seawall.ReasonSettle)
 }
