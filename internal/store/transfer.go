@@ -50,12 +50,14 @@ const (
 	PartArrivals  Part = "arrivals"
 	PartActions   Part = "actions"
 	PartRevisions Part = "revisions"
-	PartRest      Part = "rest" // what is small, and the counters
+	PartLines     Part = "lines" // positions, by their numbers, which deliveries name
+	PartLinks     Part = "links" // by their numbers
+	PartRest      Part = "rest"  // what is small, and the counters
 )
 
 // Parts are all of them, in the order in which they are moved: what is referred
 // to comes first.
-var Parts = []Part{PartEvents, PartArrivals, PartActions, PartRevisions, PartRest}
+var Parts = []Part{PartEvents, PartArrivals, PartActions, PartRevisions, PartLines, PartLinks, PartRest}
 
 // Chunk is a piece of one part. The field of that part alone is filled.
 type Chunk struct {
@@ -68,14 +70,16 @@ type Chunk struct {
 	Arrivals  []seawall.Arrival
 	Actions   []seawall.Action
 	Revisions []seawall.Revision
+	Lines     []MovedPosition
+	Links     []MovedLink
 	Rest      *Rest
 }
 
 // Rows is how many rows the chunk has, deliveries and attempts not counted.
 func (c *Chunk) Rows() int {
-	n := len(c.Events) + len(c.Arrivals) + len(c.Actions) + len(c.Revisions)
+	n := len(c.Events) + len(c.Arrivals) + len(c.Actions) + len(c.Revisions) + len(c.Lines) + len(c.Links)
 	if c.Rest != nil {
-		n += len(c.Rest.Gates) + len(c.Rest.Tokens) + len(c.Rest.Lanes) + len(c.Rest.Systems) + len(c.Rest.Rates) + len(c.Rest.Sealed)
+		n += len(c.Rest.Gates) + len(c.Rest.Tokens) + len(c.Rest.Lanes) + len(c.Rest.Systems) + len(c.Rest.Rates) + len(c.Rest.Sealed) + len(c.Rest.Aliases)
 	}
 	return n
 }
@@ -86,6 +90,7 @@ type MovedEvent struct {
 	Key                   *Key // nil if it has none, or if a later event has it now
 	Duplicates, Conflicts int64
 	Deliveries            []MovedDelivery
+	Unresolved            *Record `json:",omitempty"` // it waits to learn whose this is
 }
 
 // Key is what is kept of a dedupe key, beside what the event itself says.
@@ -99,8 +104,25 @@ type MovedDelivery struct {
 	Delivery seawall.Delivery
 	Replayed bool   // made by a replay
 	First    *Place `json:",omitempty"` // where it was before it was diverted
+	Line     int64  `json:",omitempty"` // unfinished ones: the number of the position whose line it is in, or is held beside
 	Attempts []seawall.Attempt
 	Answer   *seawall.Answer `json:",omitempty"`
+}
+
+// MovedPosition is a position. The marks in it hold keys, which all engines make
+// the same way of a delivery: its event's number << 15 | its own. With the numbers
+// of events these stay as they are.
+type MovedPosition struct {
+	ID     int64
+	Entity string
+	Queue  Place // of the line, as last seen
+	Position
+}
+
+// MovedLink is a link.
+type MovedLink struct {
+	ID int64
+	seawall.Link
 }
 
 // AnswerBytes is how large the answers to its deliveries are.
@@ -125,7 +147,13 @@ type Rest struct {
 	Systems []SystemState `json:",omitempty"`
 	Rates   []RateLevel   `json:",omitempty"`
 	Sealed  []Sealed      `json:",omitempty"`
+
+	Aliases []Alias `json:",omitempty"` // in the order of their entities
+	Merges  int64   `json:",omitempty"` // the version of that set
 }
+
+// Alias is an entity that was merged into another.
+type Alias struct{ Entity, Into string }
 
 // RateLevel is how much of a system's permits is used up.
 type RateLevel struct {

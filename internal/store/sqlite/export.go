@@ -26,6 +26,8 @@ func (s *Store) Export(ctx context.Context, p store.Part, after int64, limit int
 			return exportActions(c, &out, limit)
 		case store.PartRevisions:
 			return exportRevisions(c, &out, limit)
+		case store.PartLines, store.PartLinks: // none is kept yet
+			return nil
 		case store.PartRest:
 			return s.exportRest(c, &out)
 		}

@@ -336,7 +336,7 @@ func testTransferResumes(t *testing.T, s *suite) {
 	to := s.Another(t)
 	random := rand.New(rand.NewPCG(seed, 3))
 	for n := 0; ; n++ {
-		k := &killed{Transfer: mover(t, to), left: 1 + random.IntN(6), after: random.IntN(2) == 0}
+		k := &killed{Transfer: mover(t, to), left: 1 + random.IntN(len(store.Parts)+2), after: random.IntN(2) == 0}
 		r, err := transfer.Move(t.Context(), mover(t, s.Store), k, transfer.Options{Chunk: 7})
 		if err == nil {
 			if n < 3 || !r.Resumed {

@@ -38,6 +38,18 @@ func encode(to *json.Encoder, c *store.Chunk) error {
 			return err
 		}
 	}
+	for _, l := range c.Lines {
+		l.Entity = legible(l.Entity)
+		if err := to.Encode(l); err != nil {
+			return err
+		}
+	}
+	for _, l := range c.Links {
+		l.Entity, l.System, l.Record, l.By = legible(l.Entity), legible(l.System), legible(l.Record), legible(l.By)
+		if err := to.Encode(l); err != nil {
+			return err
+		}
+	}
 	if c.Rest == nil {
 		return nil
 	}
@@ -48,6 +60,9 @@ func sameEvent(m store.MovedEvent) store.MovedEvent {
 	e := *m.Event
 	e.Type, e.Entity, e.Version = legible(e.Type), legible(e.Entity), legible(e.Version)
 	m.Event, m.Deliveries = &e, slices.Clone(m.Deliveries)
+	if r := m.Unresolved; r != nil {
+		m.Unresolved = &store.Record{Entity: legible(r.Entity), System: legible(r.System), Record: legible(r.Record), Until: r.Until}
+	}
 	for i := range m.Deliveries {
 		d := &m.Deliveries[i].Delivery
 		d.Type, d.Entity, d.Reason = legible(d.Type), legible(d.Entity), legible(d.Reason)
@@ -77,6 +92,11 @@ func sameRest(r store.Rest) store.Rest {
 		r.Gates[i].Reason, r.Gates[i].By = legible(r.Gates[i].Reason), legible(r.Gates[i].By)
 	}
 	r.Systems, r.Rates, r.Sealed = slices.Clone(r.Systems), slices.Clone(r.Rates), slices.Clone(r.Sealed)
+	r.Aliases = slices.Clone(r.Aliases)
+	for i := range r.Aliases {
+		r.Aliases[i] = store.Alias{Entity: legible(r.Aliases[i].Entity), Into: legible(r.Aliases[i].Into)}
+	}
+	slices.SortFunc(r.Aliases, func(a, b store.Alias) int { return cmp.Compare(a.Entity, b.Entity) })
 	slices.SortFunc(r.Systems, func(a, b store.SystemState) int { return cmp.Compare(a.System, b.System) })
 	slices.SortFunc(r.Rates, func(a, b store.RateLevel) int { return cmp.Compare(a.System, b.System) })
 	slices.SortFunc(r.Sealed, func(a, b store.Sealed) int { return cmp.Compare(a.Name, b.Name) })
