@@ -123,6 +123,25 @@ func (m *memory) member(id seawall.DeliveryID) order.Member {
 	return m.byID(id).Member
 }
 
+// asked, claimed and begunSoFar are how often the store was asked for what.
+func (m *memory) asked(destination string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ripens[destination]
+}
+
+func (m *memory) claimed(destination string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.claims[destination]
+}
+
+func (m *memory) begunSoFar() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.begins
+}
+
 func (w *row) waits() bool {
 	return w.State == seawall.Held && (w.Reason == seawall.ReasonEarlier || w.Reason == seawall.ReasonSettle)
 }

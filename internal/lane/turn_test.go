@@ -77,7 +77,7 @@ func TestG5_TurnsFollowEachOtherWithoutAClaim(t *testing.T) {
 		m, c := newMemory(), newConsumer(t, 100*time.Millisecond)
 		r, stop := startWith(m, c.deliver, timed("a"))
 		synctest.Wait()
-		claims := m.claims["a"]
+		claims := m.claimed("a")
 		var want []string
 		for v := 1; v <= 10; v++ {
 			m.join(r, lined("a", "order/1", seawall.Sequence, v), lined("a", "order/2", seawall.Sequence, v))
@@ -86,11 +86,11 @@ func TestG5_TurnsFollowEachOtherWithoutAClaim(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		c.want("order/1", want...)
 		c.want("order/2", want...)
-		if n := m.claims["a"] - claims; n > 0 {
+		if n := m.claimed("a") - claims; n > 0 {
 			t.Errorf("%d claims", n)
 		}
-		if m.begins != 0 {
-			t.Errorf("%d begun: a fresh head needs no commit of its own", m.begins)
+		if m.begunSoFar() != 0 {
+			t.Errorf("%d begun: a fresh head needs no commit of its own", m.begunSoFar())
 		}
 		q := r.queues[keyFor("a")]
 		if len(q.busy) != 0 || q.bytes.Load() != 0 || len(q.under) != 0 {
@@ -196,7 +196,7 @@ func TestQueuesWithoutTimesDoNotAskForThem(t *testing.T) {
 		_, stop := start(m, delivered, "a")
 		m.add("a", 20)
 		time.Sleep(time.Hour)
-		if n := m.ripens["a"]; n != 1 {
+		if n := m.asked("a"); n != 1 {
 			t.Errorf("asked %d times", n)
 		}
 		stop()
@@ -209,7 +209,7 @@ func TestTimesCloseTogetherShareAnAsk(t *testing.T) {
 		m, c := newMemory(), newConsumer(t, 0)
 		r, stop := startWith(m, c.deliver, timed("a"))
 		synctest.Wait()
-		asked := m.ripens["a"]
+		asked := m.asked("a")
 		for i := range 1000 {
 			d := lined("a", fmt.Sprint("order/", i), seawall.Sequence, 1)
 			d.Delivery.Due = time.Now().Add(time.Second)
@@ -217,7 +217,7 @@ func TestTimesCloseTogetherShareAnAsk(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(2 * time.Second)
-		if n := m.ripens["a"] - asked; n > 60 {
+		if n := m.asked("a") - asked; n > 60 {
 			t.Errorf("asked %d times in a second", n)
 		}
 		if got := m.count(seawall.Delivered); got != 1000 {
@@ -236,7 +236,7 @@ func TestRipenIsTriedAgain(t *testing.T) {
 		d.Delivery.Due = time.Now().Add(time.Second)
 		m.join(r, d)
 		time.Sleep(10 * time.Second)
-		if n := m.ripens["a"]; n > 15 {
+		if n := m.asked("a"); n > 15 {
 			t.Errorf("asked %d times", n)
 		}
 		m.mu.Lock()
@@ -321,7 +321,7 @@ func TestG5_ContestedHeadsAreBegun(t *testing.T) {
 		synctest.Wait()
 		m.join(r, lined("a", "order/1", seawall.Sequence, 2))
 		time.Sleep(5 * time.Second)
-		if m.begins != 0 {
+		if m.begunSoFar() != 0 {
 			t.Error("the first try was begun")
 		}
 		m.join(r, lined("a", "order/1", seawall.Sequence, 1))
@@ -329,7 +329,7 @@ func TestG5_ContestedHeadsAreBegun(t *testing.T) {
 		c.want("order/1", "1")
 		time.Sleep(30 * time.Second)
 		c.want("order/1", "1", "2")
-		if m.begins == 0 {
+		if m.begunSoFar() == 0 {
 			t.Error("no try after that was begun")
 		}
 		stop()
