@@ -158,7 +158,7 @@ func (a *App) start(ctx context.Context) error {
 		return fmt.Errorf("states of systems: %w", err)
 	}
 	a.lanes = lane.New(lane.Options{
-		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter, Anywhere: a.path.anywhere, Settled: a.settled,
+		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter, Anywhere: a.path.anywhere, Over: a.over, Settled: a.settled,
 		Duties: []lane.Duty{{Name: "retention", Do: a.upkeep}},
 		Log:    a.Log, Now: a.Now, Poll: a.poll(), Gather: a.gather(), Drain: a.Drain, Bytes: a.Config.Limits.Memory / 4, Failed: a.store.Failed(),
 	})

@@ -44,6 +44,7 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 		return t.wait(t.at.Add(unreadFor), "what was tried before is not known: "+err.Error())
 	}
 	s := p.step(ctx, t)
+	p.inLine(t, &s)
 	s.Outcomes = p.app.outcomes.Of(c, &s)
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/system"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // wanted is what is to be drained: by the newest configuration, which is adopted
@@ -26,6 +27,7 @@ func (a *App) wanted(ctx context.Context) lane.Wanted {
 // of a destination's queues share its concurrency.
 func targets(c *config.Config, waiting []store.PendingQueue) []lane.Target {
 	var out []lane.Target
+	lined := inOrder(c)
 	for _, d := range slices.Concat(c.Destinations, calls(c)) {
 		first, shards, to := len(out), max(d.Shards, 1), system.Name(d)
 		for shard := range shards {
@@ -38,9 +40,20 @@ func targets(c *config.Config, waiting []store.PendingQueue) []lane.Target {
 			}
 		}
 		for i := range out[first:] {
-			out[first+i].Unsafe = d.Unsafe
+			out[first+i].Unsafe, out[first+i].Timed = d.Unsafe, lined[d.Name]
 		}
 		shareOut(out[first:], d.Concurrency)
+	}
+	return out
+}
+
+// inOrder are the destinations to which deliveries go in order, or after others.
+func inOrder(c *config.Config) map[string]bool {
+	out := map[string]bool{}
+	for _, r := range c.Routes {
+		if r.Order != seawall.Unordered || len(r.After) > 0 {
+			out[r.To] = true
+		}
 	}
 	return out
 }

@@ -26,11 +26,7 @@ const (
 // at (G7). No fallback gets it, which it would kill as well.
 func (p *path) interrupted(t *try) store.Settlement {
 	v := settle.Verdict{Outcome: seawall.Unknown, Error: seawall.ReasonInterrupted}
-	times := 1
-	for i := len(t.past) - 1; i >= 0 && t.past[i].Step == seawall.Doubt; i-- {
-		times++
-	}
-	if times >= poisonAfter {
+	if times := t.deaths(); t.poisonous(times) {
 		v.State, v.Reason = seawall.Dead, seawall.ReasonPoison
 		v.Next = "dead: it may be what killed them"
 	} else {
@@ -41,4 +37,24 @@ func (p *path) interrupted(t *try) store.Settlement {
 	s := p.settlement(t, seawall.Doubt, v, nil, send.Reply{At: t.at})
 	p.observe(t.Claimed, &s)
 	return s
+}
+
+// deaths is how often in a row it was in flight when its node went away.
+func (t *try) deaths() int {
+	times := 1
+	for i := len(t.past) - 1; i >= 0 && t.past[i].Step == seawall.Doubt; i-- {
+		times++
+	}
+	return times
+}
+
+// poisonous tells whether so many deaths end it. A try of a delivery in order that
+// is not its first is begun in any case, since another may have taken its place: of
+// that one the first death was written down, too.
+func (t *try) poisonous(deaths int) bool {
+	d, before := &t.Delivery, len(t.past)+1-deaths
+	if d.Order != seawall.Unordered && (before > 0 || !d.Since.Equal(t.Event.ReceivedAt)) {
+		deaths--
+	}
+	return deaths >= poisonAfter
 }

@@ -13,6 +13,9 @@ const (
 	expireChunk = 200
 	// expirePause leaves the path its turn between two chunks.
 	expirePause = 20 * time.Millisecond
+	// keepLines is how long it is remembered at least what a destination has seen of
+	// an entity: some are quiet from one year to the next.
+	keepLines = 400 * 24 * time.Hour
 )
 
 // upkeep deletes what is past its retention, until ctx ends. One node does so for
@@ -46,7 +49,8 @@ func (a *App) expire(ctx context.Context) {
 	for ctx.Err() == nil {
 		now, keep := a.Now(), a.path.now().config.Retention
 		n, more, err := a.store.Expire(ctx, store.Expiry{
-			Now: now, Events: now.Add(-keep.Events), Dead: now.Add(-keep.Dead), Limit: expireChunk,
+			Now: now, Events: now.Add(-keep.Events), Dead: now.Add(-keep.Dead), Lines: now.Add(-max(keepLines, keep.Events, keep.Dead)),
+			Limit: expireChunk,
 		})
 		deleted += n
 		if err != nil {

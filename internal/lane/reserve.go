@@ -47,10 +47,10 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 					r.await(d)
 				}
 			case !p.reserved:
-				r.Announce(laneOf(d), d.Destination) // its queue may be a newer one by now, or another node's
+				r.announce(laneOf(d), d.Destination, false) // its queue may be a newer one by now, or another node's
 			case isNew:
 				if !p.q.handOver(store.Claimed{Delivery: *d, Event: ev}) {
-					r.Announce(laneOf(d), d.Destination) // the queue in its place may have claimed before the commit
+					r.announce(laneOf(d), d.Destination, false) // the queue in its place may have claimed before the commit
 				}
 			default:
 				p.q.release(bulk(ev))

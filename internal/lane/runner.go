@@ -216,10 +216,18 @@ func (r *Runner) Refresh() {
 // Announce tells whoever has a queue, here or on another node, that something
 // may be due in it.
 func (r *Runner) Announce(l store.Lane, destination string) {
+	r.announce(l, destination, true)
+}
+
+// announce is Announce; times tells that it may be held for a time.
+func (r *Runner) announce(l store.Lane, destination string, times bool) {
 	r.mu.Lock()
 	q := r.queues[key{l, destination}]
 	r.mu.Unlock()
 	if q != nil {
+		if times {
+			q.ripenSoon()
+		}
 		q.signal()
 		if !q.stopped() {
 			return

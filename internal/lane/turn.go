@@ -56,7 +56,7 @@ func (q *queue) goOn(next *store.Claimed) {
 	if at == q.key && next.Event != nil && q.takeNext(next) {
 		return
 	}
-	q.r.Announce(at.Lane, at.destination)
+	q.r.announce(at.Lane, at.destination, false)
 }
 
 // takeNext takes a delivery into hand, unless others wait before it in the store

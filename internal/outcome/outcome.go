@@ -111,12 +111,22 @@ func kindOf(d *seawall.Delivery, s *store.Settlement) string {
 		return ""
 	case s.State == seawall.Dead:
 		return seawall.TypeDead
-	case s.State == seawall.Held && (s.Reason == seawall.ReasonUnknown || strings.HasPrefix(s.Reason, seawall.ReasonRecord)):
+	case s.State == seawall.Held && forAPerson(s.Reason):
 		return seawall.TypeHeld
 	case s.State == seawall.Delivered:
 		return seawall.TypeDelivered
 	}
 	return ""
+}
+
+// forAPerson tells whether what a settlement holds for a reason stays so until a
+// person decides.
+func forAPerson(reason string) bool {
+	switch reason {
+	case seawall.ReasonUnknown, seawall.ReasonLate, seawall.ReasonPrerequisite:
+		return true
+	}
+	return strings.HasPrefix(reason, seawall.ReasonRecord)
 }
 
 // report is the body of an outcome of a delivery or call.

@@ -69,6 +69,8 @@ func TestWhichOutcomesAreEvents(t *testing.T) {
 		{"-", "stripe", dead, ""},
 		{"", "stripe", held, seawall.TypeHeld},
 		{"", "stripe", ended(seawall.Held, "settle"), ""},
+		{"", "stripe", ended(seawall.Held, seawall.ReasonLate), seawall.TypeHeld},
+		{"", "stripe", ended(seawall.Held, seawall.ReasonPrerequisite), seawall.TypeHeld},
 		{"", "stripe", ended(seawall.Pending, "HTTP 500"), ""},
 		{"", "stripe", moved, seawall.TypeDiverted},
 		{"", "stripe", ended(seawall.Delivered, ""), ""},

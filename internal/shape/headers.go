@@ -122,6 +122,9 @@ func (w *work) own(out http.Header, body []byte) error {
 			set(h.name, value)
 		}
 	}
+	if w.d.Late {
+		set("Seawall-Late", "true")
+	}
 	return nil
 }
 

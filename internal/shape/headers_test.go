@@ -40,6 +40,26 @@ func TestForwardOriginal(t *testing.T) {
 	}
 }
 
+// Of an event that comes too late for its place, the destination is told so.
+func TestG5_LateDeliveriesSaySo(t *testing.T) {
+	ev := event()
+	dest := &config.Destination{Name: "dest", URL: template(t, "https://x.example/hooks")}
+	s := New(&config.Config{
+		Destinations: []*config.Destination{dest}, Routes: []*config.Route{{Name: "r", From: "shop", To: "dest"}},
+	}, "v1")
+	for _, late := range []bool{true, false} {
+		d := delivery(ev)
+		d.Late = late
+		out, _, err := s.Shape(t.Context(), d, ev, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := out.Header.Get("seawall-late"); (got == "true") != late {
+			t.Errorf("late %t: seawall-late: %q", late, got)
+		}
+	}
+}
+
 // A source of Standard Webhooks signs with the names that we use too: the
 // handler behind must still find the sender's.
 func TestForwardedHeadersSurvive(t *testing.T) {
