@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/expr"
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -26,6 +28,9 @@ type claim struct {
 	version []*expr.Code // none: the provider's, or the time
 	record  *expr.Code   // nil: it says none
 	system  string       // whose record that is
+	compare []order.Comparison
+	shared  bool // its versions compare with those of other sources
+	ranks   bool // a route orders by them, or it is said how they compare
 
 	unresolved config.Unresolved
 }
@@ -37,6 +42,9 @@ func claims(c *config.Config) map[string][]claim {
 			out[cl.Source] = append(out[cl.Source], claim{
 				entity: e.Name, types: globs(cl.Types), key: cl.Key, version: cl.Version,
 				record: cl.Record, system: cmp.Or(cl.System, cl.Source), unresolved: e.Unresolved,
+				compare: cl.Compare, shared: e.Shared, ranks: len(cl.Compare) > 0 || slices.ContainsFunc(c.Routes, func(r *config.Route) bool {
+					return r.From == cl.Source && r.Entity == e.Name && r.Order != seawall.Unordered
+				}),
 			})
 		}
 	}
@@ -58,6 +66,7 @@ type subject struct {
 	now   time.Time
 	known Known
 
+	rank   []byte // of its version: see ranked
 	links  []seawall.Link
 	record *store.Record // whose entity is not known; nil: it is, or there is none
 	then   seawall.WaitPolicy
@@ -188,22 +197,23 @@ var ends = map[seawall.WaitPolicy]string{
 	seawall.WaitHold:    "it is held for a person",
 }
 
+// versioned gives the event its version, and that its rank.
 func (s *subject) versioned(c *claim, t *told) {
-	if len(c.version) == 0 {
-		if s.Version == "" && !s.OccurredAt.IsZero() {
-			s.Version = s.OccurredAt.UTC().Format(time.RFC3339Nano)
-		}
-		return
-	}
-	var known bool
-	var err error
-	s.Version, known, err = s.versionOf(c)
+	parts, err := s.versionOf(c)
+	s.Version = ""
 	switch {
 	case err != nil:
 		t.say(true, "version: %s", clip(err.Error()))
-	case !known:
+	case len(parts) == 0 && len(c.version) > 0:
 		t.say(false, "no version")
+	case len(parts) == 1:
+		s.Version = parts[0]
+	case len(parts) > 1:
+		// As JSON, so that what stands in one is not taken for the border of two.
+		b, _ := json.Marshal(parts)
+		s.Version = string(b)
 	}
+	s.rankBy(c, parts, t)
 }
 
 // key is which one of its kind the object is. The provider's may have been
@@ -224,24 +234,28 @@ func (s *subject) key(c *claim, prefix string) (key string, known bool, err erro
 	return key, known && err == nil, err
 }
 
-// versionOf runs the parts of a version. Several are written as a JSON array of
-// texts, so that what stands in one is not taken for the border of two.
-func (s *subject) versionOf(c *claim) (version string, known bool, err error) {
-	parts := make([]string, len(c.version))
-	for i, code := range c.version {
+// versionOf are the parts of a version: what is said of them, or else the provider's,
+// or when it occurred. There are none where one is missing.
+func (s *subject) versionOf(c *claim) (parts []string, err error) {
+	switch {
+	case len(c.version) > 0:
+	case s.Version != "":
+		return []string{s.Version}, nil
+	case !s.OccurredAt.IsZero():
+		return []string{s.OccurredAt.UTC().Format(time.RFC3339Nano)}, nil
+	}
+	for _, code := range c.version {
 		v, err := code.Run(context.Background(), s.input())
 		if err != nil {
-			return "", false, err
+			return nil, err
 		}
-		if parts[i], known, err = plain(v); err != nil || !known {
-			return "", false, err
+		part, known, err := plain(v)
+		if err != nil || !known {
+			return nil, err
 		}
+		parts = append(parts, part)
 	}
-	if len(parts) == 1 {
-		return parts[0], true, nil
-	}
-	b, err := json.Marshal(parts)
-	return string(b), err == nil, err
+	return parts, nil
 }
 
 // maxName bounds a key, and each part of a version, in bytes: they stand in an

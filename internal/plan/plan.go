@@ -21,6 +21,7 @@ type Planner struct {
 	routes map[string][]route // by source, in the order of the file
 	claims map[string][]claim // by source
 	names  map[string]bool    // of entities
+	before map[line][]prerequisite
 }
 
 type route struct {
@@ -28,33 +29,32 @@ type route struct {
 	to     string
 	system string // that the destination is a request on
 	shards int    // of its queue
-	entity string // whose events it takes; "": any or none
-	wants  bool   // the entity: an event waits until it is known
 	types  []glob
 	when   *expr.Code
+	ordering
 
 	noType string // what a decision says after the type that matched none
 }
 
 // New prepares the routes of a configuration.
 func New(c *config.Config) *Planner {
-	p := &Planner{routes: make(map[string][]route, len(c.Sources)), claims: claims(c), names: names(c)}
+	p := &Planner{routes: make(map[string][]route, len(c.Sources)), claims: claims(c), names: names(c), before: prerequisites(c)}
 	destinations := make(map[string]*config.Destination, len(c.Destinations))
 	for _, d := range c.Destinations {
 		destinations[d.Name] = d
 	}
 	for _, r := range c.Routes {
-		system, shards, upserts := r.To, 1, false
+		system, shards := r.To, 1
 		if d := destinations[r.To]; d != nil {
-			shards, upserts = d.Shards, d.Upsert != nil
+			shards = d.Shards
 			if d.System != "" {
 				system = d.System
 			}
 		}
 		p.routes[r.From] = append(p.routes[r.From], route{
 			name: r.Name, to: r.To, system: system, shards: shards, types: globs(r.Types), when: r.When,
-			entity: r.Entity, wants: r.Entity != "" || upserts,
-			noType: " matches none of [" + strings.Join(r.Types, ", ") + "]",
+			ordering: orderingOf(r),
+			noType:   " matches none of [" + strings.Join(r.Types, ", ") + "]",
 		})
 	}
 	return p
@@ -119,6 +119,7 @@ func (p *Planner) Event(revision int64, ev *seawall.Event, now time.Time, known 
 			Source: ev.Source, Type: ev.Type, Entity: ev.Entity,
 			State: seawall.Pending, Due: now, Since: now, Created: now, Revision: revision,
 		})
+		p.arrange(r, &s, &out.Deliveries[len(out.Deliveries)-1])
 		s.await(r, &out.Deliveries[len(out.Deliveries)-1])
 	}
 	out.Links = s.links
@@ -136,10 +137,13 @@ func (p *Planner) Event(revision int64, ev *seawall.Event, now time.Time, known 
 	return out
 }
 
+// wanted tells whether a route wants the entity, which is not known yet.
+func (s *subject) wanted(r *route) bool { return s.record != nil && r.entity == s.record.Entity }
+
 // await holds a delivery whose route wants the entity, where that is not known yet;
 // if it will not be, what the entity says follows.
 func (s *subject) await(r *route, d *seawall.Delivery) {
-	if s.record == nil || !r.wants {
+	if !s.wanted(r) {
 		return
 	}
 	switch {
@@ -163,7 +167,7 @@ func (r *route) decide(s *subject) seawall.Decision {
 		d.Matched = true
 		return d
 	}
-	if s.record != nil && r.wants && !s.known.Over && strings.Contains(r.when.Source(), expr.EntityVar) {
+	if s.wanted(r) && !s.known.Over && strings.Contains(r.when.Source(), expr.EntityVar) {
 		d.Matched, d.Why = true, "when: asked once the entity is known"
 		return d
 	}
