@@ -174,8 +174,11 @@ func (c *cli) deliveriesCancel() *cobra.Command {
 
 func (c *cli) deliveriesSkip() *cobra.Command {
 	return &cobra.Command{
-		Use: "skip ID...", Short: "End unfinished deliveries, for what waits behind them to go on",
+		Use: "skip ID...", Short: "End unfinished or dead deliveries, for what waits behind them to go on",
 		Args: cobra.MinimumNArgs(1),
+		Long: `End deliveries, for what waits behind them to go on. In a sequence a dead delivery
+holds its entity up at its destination until it is replayed or skipped; a skipped one
+is canceled, and can be replayed later all the same.`,
 		RunE: c.does(func(ctx context.Context, args []string) error {
 			for _, id := range args {
 				if _, err := seawall.ParseDeliveryID(id); err != nil {

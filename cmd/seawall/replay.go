@@ -26,7 +26,14 @@ selects, which are dead letters unless it names another state.
 
 Those that already wait are left as they are: repeating the command adds none.
 A consumer that has seen a delivery's id does nothing; --new-id is for one that
-wrongly swallowed it.`,
+wrongly swallowed it.
+
+In a sequence a delivery goes by its version, before later ones that still wait.
+Where only the newest version matters, one that a newer one made pointless is left
+as it is; --force sends it all the same, with the header seawall-late.
+
+What is held for a person, or for others to be delivered first, is sent too if it is
+named by its id.`,
 		Example: `  seawall replay dlv_…
   seawall replay --state dead --destination orders --since 24h --dry-run
   seawall replay --state dead --destination orders --since 24h --rate 50/s`,
@@ -37,6 +44,7 @@ wrongly swallowed it.`,
 	cmd.Flags().StringVar(&r.Rate, "rate", "", "how fast they fall due: `N/s`, N/m or N/h; default all at once")
 	cmd.Flags().BoolVar(&original, "original-config", false, "shape them by the configuration they were planned under, not by the running one")
 	cmd.Flags().BoolVar(&r.NewID, "new-id", false, "as new deliveries, with ids of their own")
+	cmd.Flags().BoolVar(&r.Force, "force", false, "also where a newer version of their entity made them pointless: as late ones")
 	cmd.RunE = c.does(func(ctx context.Context, args []string) (err error) {
 		if r.IDs, r.Filter, err = f.chosen(args, r.All); err != nil {
 			return err
@@ -62,6 +70,11 @@ wrongly swallowed it.`,
 		c.printf("%s replayed\n", terminal.Count(sum.Replayed, "delivery"))
 		if err := leftOut(sum); err != nil {
 			return err
+		}
+		if sum.Outdated > 0 {
+			return seawall.Errorf(seawall.ErrConflict, "%s left as they are: a newer version of their entity made them pointless",
+				terminal.Count(sum.Outdated, "delivery")).
+				WithHint("seawall entities show tells which is the newest; --force sends these all the same, as late ones")
 		}
 		why := "already waiting, or not known: see seawall deliveries show"
 		if r.NewID {

@@ -41,8 +41,9 @@ func (s *server) registerDeliveries(doc huma.API) {
 	handle(s, doc, op("list-attempts", http.MethodGet, "/deliveries/{id}/attempts", tag, "The attempts of a delivery",
 		"First to last, with what was sent and what came back."), s.attempts)
 	handle(s, doc, op("replay-delivery", http.MethodPost, "/deliveries/{id}/replay", tag, "Send a finished delivery again",
-		"The same delivery under the same id. One that is already waiting is left as it is. "+
-			"A conflict if its destination is no longer in the configuration."), s.replayOne)
+		"The same delivery under the same id, or one that is held for a person. One that is already waiting is left as it is. "+
+			"A conflict if its destination is no longer in the configuration, or if a newer version of its entity made it "+
+			"pointless and force is not set."), s.replayOne)
 	handle(s, doc, op("cancel-delivery", http.MethodPost, "/deliveries/{id}/cancel", tag, "End an unfinished delivery", ""), s.cancelOne)
 	handle(s, doc, op("skip-delivery", http.MethodPost, "/deliveries/{id}/skip", tag, "Skip an unfinished delivery",
 		"Ends it as canceled with the reason \"skipped\", so that what waits behind it goes on."), s.skip)
@@ -127,7 +128,10 @@ func (s *server) replayOne(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", d.ID, err)
 	}
-	if len(ds) == 0 { // someone else was quicker
+	if len(ds) == 0 { // someone else was quicker, or it is pointless
+		if err := s.pointless(ctx, d.ID); err != nil {
+			return nil, err
+		}
 		return s.again(ctx, d.ID)
 	}
 	s.wake(ds)

@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -43,13 +44,26 @@ func formEvent(e seawall.Event) Event {
 }
 
 func formDelivery(d seawall.Delivery) Delivery {
-	return Delivery{
+	out := Delivery{
 		ID: d.ID.String(), Event: d.ID.Event().String(), Route: d.Route, Destination: d.Destination,
 		Source: d.Source, Type: d.Type, Entity: d.Entity,
 		State: d.State.String(), Reason: d.Reason, Due: d.Due,
 		Attempts: d.Attempts, Round: d.Round, Since: d.Since,
 		Revision: d.Revision, Pinned: d.Pinned, Created: d.Created, Finished: d.Finished,
+		Late: d.Late, Tied: d.Tied,
 	}
+	if d.Order != seawall.Unordered {
+		out.Order = d.Order.String()
+	}
+	if d.State == seawall.Held {
+		if d.Reason == seawall.ReasonPrerequisite {
+			out.After = d.After
+		}
+		if !d.Due.Before(order.Never) {
+			out.Due = time.Time{}
+		}
+	}
+	return out
 }
 
 func formAttempt(a seawall.Attempt) Attempt {

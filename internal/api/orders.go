@@ -19,6 +19,7 @@ type Filter struct {
 type ReplayOne struct {
 	Config string `json:"config,omitempty" enum:"current,original" doc:"Which configuration shapes it; default current."`
 	NewID  bool   `json:"new_id,omitempty" doc:"As a new delivery of the event: for a consumer that wrongly swallowed this one."`
+	Force  bool   `json:"force,omitempty" doc:"Also where a newer version of its entity made it pointless: it then goes with seawall-late: true."`
 }
 
 // ReplayRequest puts finished deliveries back: those of IDs, or those that
@@ -42,6 +43,8 @@ type ReplayResult struct {
 	Replayed int    `json:"replayed" doc:"Deliveries put back; 0 in a dry run. Those already waiting are left as they are."`
 	Next     string `json:"next" doc:"Not empty: there is more to do, repeat the request with this cursor."`
 
+	Outdated int `json:"outdated,omitempty" doc:"Of those matched: not put back, because a newer version of their entity made them pointless. force has them sent all the same."`
+
 	LeftOut map[string]int `json:"left_out,omitempty" doc:"Not among those matched: how many go to a destination that is no longer in the configuration, by its name. They would wait for ever."`
 }
 
@@ -59,6 +62,7 @@ func (r *ReplayResult) leaveOut(more map[string]int) {
 func (r *ReplayResult) Add(part ReplayResult) {
 	r.Matched += part.Matched
 	r.Replayed += part.Replayed
+	r.Outdated += part.Outdated
 	r.Next = part.Next
 	r.leaveOut(part.LeftOut)
 }

@@ -11,12 +11,12 @@ import (
 )
 
 func (r ReplayOne) options(at time.Time) store.ReplayOptions {
-	return store.ReplayOptions{At: at, Pin: r.Config == configOriginal, NewID: r.NewID}
+	return store.ReplayOptions{At: at, Pin: r.Config == configOriginal, NewID: r.NewID, Force: r.Force}
 }
 
 // detail is what the record of a replay says of how.
 func (r ReplayOne) detail() map[string]string {
-	return detail("config", r.Config, "new_id", yes(r.NewID))
+	return detail("config", r.Config, "new_id", yes(r.NewID), "force", yes(r.Force))
 }
 
 func (s *server) replayMany(ctx context.Context, in *struct{ Body ReplayRequest }) (*answer[ReplayResult], error) {
@@ -112,6 +112,9 @@ func (p *replaying) chunk(ctx context.Context, ids []seawall.DeliveryID) (err er
 		return fmt.Errorf("replay: %w", err)
 	}
 	p.out.Replayed += len(ds)
+	if p.out.Outdated, err = p.s.outdated(ctx, ids, ds, p.out.Outdated); err != nil {
+		return err
+	}
 	p.due = p.due.Add(time.Duration(len(ds)) * p.every)
 	p.s.wake(ds)
 	return nil

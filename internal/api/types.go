@@ -85,9 +85,13 @@ type Delivery struct {
 	Source      string    `json:"source"`
 	Type        string    `json:"type,omitempty"`
 	Entity      string    `json:"entity,omitempty"`
+	Order       string    `json:"order,omitempty" doc:"How it stands to others of its entity at its destination: sequence or latest; left out where it does not."`
+	Late        bool      `json:"late,omitempty" doc:"A newer version was delivered before it: it goes with seawall-late: true."`
+	Tied        bool      `json:"tied,omitempty" doc:"Another one came with the same version: which is newer is not known."`
+	After       []string  `json:"after,omitempty" doc:"Patterns of types that are to be delivered first; left out once it waits for them no longer."`
 	State       string    `json:"state" doc:"pending, held, sending, delivered, dead, superseded or canceled."`
-	Reason      string    `json:"reason,omitempty" doc:"Why it is in that state."`
-	Due         time.Time `json:"due,omitzero" doc:"Of a pending one: not before."`
+	Reason      string    `json:"reason,omitempty" doc:"Why it is in that state. Of a held one: earlier (another of its entity has its turn), settle (an earlier version may still come), prerequisite, unresolved, late, unknown, or what is wrong with its record."`
+	Due         time.Time `json:"due,omitzero" doc:"Of a pending one: not before. Of a held one: when its wait ends; left out if only something else ends it."`
 	Attempts    int       `json:"attempts" doc:"Tries so far."`
 	Round       int       `json:"round" doc:"Tries since it was planned or last replayed: what retry limits count."`
 	Since       time.Time `json:"since,omitzero" doc:"When the round began."`

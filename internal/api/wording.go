@@ -44,6 +44,9 @@ func wordAction(a Action) string {
 	if take("new_id") != "" {
 		text += ", under a new id"
 	}
+	if take("force") != "" {
+		text += ", though a newer version may have made it pointless"
+	}
 	if take("config") == configOriginal {
 		text += ", by the configuration that it was planned under"
 	}

@@ -17,6 +17,7 @@ func TestWordAction(t *testing.T) {
 		"sent again by ann, in an order for 7 deliveries (state dead, since 2h), at 5/s, due 2026-05-01 12:00:00Z to 2026-05-01 12:00:02Z": {
 			By: "ann", What: "replay", Detail: map[string]string{"count": "7", "state": "dead", "since": "2h", "rate": "5/s",
 				detailFrom: "2026-05-01T12:00:00.1Z", detailTo: "2026-05-01T12:00:02Z"}},
+		"sent again by ann, though a newer version may have made it pointless": {By: "ann", What: "replay", Detail: map[string]string{"force": "yes"}},
 		"canceled by ann: gone":                 {By: "ann", What: "cancel", Detail: map[string]string{"reason": "gone"}},
 		"planned again by ann, added 2":         {By: "ann", What: "plan", Detail: map[string]string{"added": "2"}},
 		"something by ann, a 1, b 2: well, yes": {By: "ann", What: "something", Detail: map[string]string{"b": "2", "a": "1", "reason": "well, yes"}},

@@ -78,12 +78,21 @@ func (t *teller) advise(d *api.Traced, add func(why, command string)) {
 	switch d.State {
 	case "dead":
 		add(fmt.Sprintf("dead at %s: when the cause is gone, send it again: ", name), "replay "+d.ID)
-	case "canceled", "superseded":
+		if d.Order == seawall.Sequence.String() {
+			add(fmt.Sprintf("what comes after it for %s waits until then; to have that go on without it: ", terminal.Clean(d.Entity)), "deliveries skip "+d.ID)
+		}
+	case "superseded":
+		add(fmt.Sprintf("superseded for %s: to send it after all, as a late one: ", name), "replay --force "+d.ID)
+	case "canceled":
 		add(fmt.Sprintf("%s for %s: to send it after all: ", d.State, name), "replay "+d.ID)
 	case "held":
 		switch {
 		case d.Reason == seawall.ReasonUnknown:
 			add(fmt.Sprintf("nobody knows whether it took effect at %s: if it did not, send it again: ", name), "replay "+d.ID)
+		case d.Reason == seawall.ReasonLate:
+			add(fmt.Sprintf("a newer version was delivered to %s before it came: to send it all the same: ", name), "replay "+d.ID)
+		case d.Reason == seawall.ReasonPrerequisite:
+			add(fmt.Sprintf("%s is to get %s first: to send it without: ", name, terminal.Clean(strings.Join(d.After, ", "))), "replay "+d.ID)
 		case strings.HasPrefix(d.Reason, seawall.ReasonRecord):
 			add(fmt.Sprintf("%s: once that is put right, send it again: ", terminal.Clean(d.Reason)), "replay "+d.ID)
 		}
