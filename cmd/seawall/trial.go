@@ -74,7 +74,7 @@ func (c *cli) outcomes(ctx context.Context, cfg *config.Config, ev *seawall.Even
 		out := outcome{Route: d.Route, Matched: d.Matched, Why: reasoned(d), decided: d}
 		at := slices.IndexFunc(ds, func(x seawall.Delivery) bool { return x.Route == d.Route })
 		if d.Matched && at >= 0 {
-			sent, shown, err := shaper.Shape(ctx, &ds[at], ev, c.now())
+			sent, shown, err := shaper.Shape(ctx, &ds[at], ev, c.now(), shape.Given{})
 			if err != nil {
 				out.Error = err.Error()
 			} else {

@@ -29,6 +29,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/metrics"
 	"github.com/seawall-dev/seawall/internal/outcome"
 	"github.com/seawall-dev/seawall/internal/receive"
+	"github.com/seawall-dev/seawall/internal/record"
 	"github.com/seawall-dev/seawall/internal/resolve"
 	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/seawall"
@@ -64,6 +65,7 @@ type App struct {
 	path     *path
 	lanes    *lane.Runner
 	systems  *system.Systems
+	records  *record.Records
 	outcomes *outcome.Maker
 	resolver *resolve.Resolver
 	receive  *receive.Receiver
@@ -157,6 +159,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.systems.Learn(ctx); err != nil {
 		return fmt.Errorf("states of systems: %w", err)
 	}
+	a.records = record.New(record.Options{Now: a.Now})
 	a.lanes = lane.New(lane.Options{
 		Store: a.store, Node: a.node, Wanted: a.wanted, Deliver: a.path.deliver, Enter: a.path.enter, Anywhere: a.path.anywhere, Over: a.over, Settled: a.settled,
 		Duties: []lane.Duty{{Name: "retention", Do: a.upkeep}},

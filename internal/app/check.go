@@ -48,7 +48,7 @@ func (p *path) check(ctx context.Context, t *try) store.Settlement {
 // ask sends the check's request. in is nil if it could not be made.
 func (p *path) ask(ctx context.Context, t *try) (record *seawall.Request, reply send.Reply, in *expr.Input) {
 	defer p.caught(t, &reply)
-	out, record, in, err := t.live.shape.Check(ctx, t.policy.Check, t.system, &t.Delivery, t.Event)
+	out, record, in, err := t.live.shape.Check(ctx, t.policy.Check, t.system, &t.Delivery, t.Event, t.links)
 	if err != nil {
 		return record, send.Reply{At: t.at, Err: err}, nil
 	}

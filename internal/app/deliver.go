@@ -10,6 +10,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/send"
 	"github.com/seawall-dev/seawall/internal/settle"
+	"github.com/seawall-dev/seawall/internal/shape"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -28,20 +29,26 @@ type try struct {
 	*way
 	live *live
 	pass lane.Pass
-	past []seawall.Attempt // of this round; read only if it is not safe to repeat, or in doubt
+	past []seawall.Attempt // of this round; read only if it is not safe to repeat, keeps a record, or is in doubt
 	at   time.Time
+
+	links map[string]string  // records of its entity, by system; read only where something uses them
+	asked []seawall.Exchange // in this attempt
 }
 
 // deliver makes one step of a delivery and says what comes next.
 func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) store.Settlement {
-	defer pass.Leave()
 	t := &try{Claimed: c, live: p.liveFor(ctx, &c.Delivery), pass: pass, at: p.app.Now()}
+	defer func() { t.pass.Leave() }()
 	if t.way = t.live.way(&c.Delivery, c.Event); t.way == nil {
 		// A reload has just taken it away: its queue is about to be halted.
 		return t.wait(t.at.Add(goneFor), "the destination is not in the configuration")
 	}
 	if err := p.recall(ctx, t); err != nil {
 		return t.wait(t.at.Add(unreadFor), "what was tried before is not known: "+err.Error())
+	}
+	if err := p.learn(ctx, t); err != nil {
+		return t.wait(t.at.Add(unreadFor), "which records its entity is, is not known: "+err.Error())
 	}
 	s := p.step(ctx, t)
 	p.inLine(t, &s)
@@ -53,6 +60,9 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 func (p *path) step(ctx context.Context, t *try) store.Settlement {
 	if _, left := t.pass.(aside); left {
 		return p.aside(t)
+	}
+	if t.to != nil && t.to.Upsert != nil {
+		return p.upsert(ctx, t)
 	}
 	switch t.Delivery.Step {
 	case seawall.Doubt:
@@ -66,7 +76,14 @@ func (p *path) step(ctx context.Context, t *try) store.Settlement {
 	if v, late := settle.Expired(t.policy, &t.Delivery, t.past, t.at); late {
 		return store.Settlement{State: v.State, Reason: v.Reason, Due: v.Due, Step: v.Step, At: t.at}
 	}
-	record, reply := p.attempt(ctx, t)
+	g, stop := p.given(ctx, t)
+	if stop == nil {
+		stop = p.enterAgain(ctx, t)
+	}
+	if stop != nil {
+		return *stop
+	}
+	record, reply := p.attempt(ctx, t, g)
 	return p.conclude(t, record, reply)
 }
 
@@ -91,6 +108,7 @@ func (p *path) settlement(t *try, step seawall.Step, v settle.Verdict, record *s
 	a := &seawall.Attempt{
 		N: t.Delivery.Attempts + 1, At: t.at, Took: reply.Took, Outcome: v.Outcome, Error: v.Error, Next: v.Next,
 		Revision: t.live.revision, Node: p.app.node, Step: step, Response: send.Kept(reply.Response),
+		Asked: t.asked,
 	}
 	if record != nil {
 		a.Request = *record
@@ -108,7 +126,8 @@ func (t *try) wait(due time.Time, why string) store.Settlement {
 // recall reads what was tried before, where what follows depends on it.
 func (p *path) recall(ctx context.Context, t *try) error {
 	d := &t.Delivery
-	if !t.policy.Unsafe && d.Step != seawall.Doubt || d.Round == 0 {
+	keeps := t.to != nil && t.to.Upsert != nil
+	if !t.policy.Unsafe && !keeps && d.Step != seawall.Doubt || d.Round == 0 {
 		return nil
 	}
 	all, err := p.app.store.Attempts(ctx, d.ID)
@@ -126,12 +145,14 @@ func (p *path) recall(ctx context.Context, t *try) error {
 
 // attempt shapes and sends. A payload that makes our own code panic harms only
 // its own delivery.
-func (p *path) attempt(ctx context.Context, t *try) (record *seawall.Request, reply send.Reply) {
+func (p *path) attempt(ctx context.Context, t *try, g shape.Given) (record *seawall.Request, reply send.Reply) {
 	defer p.caught(t, &reply)
 	var out *send.Request
 	var err error
 	if t.to != nil {
-		out, record, err = t.live.shape.Shape(ctx, &t.Delivery, t.Event, t.at)
+		if out, record, err = t.live.shape.Shape(ctx, &t.Delivery, t.Event, t.at, g); err == nil && g.Request != nil {
+			out.Keep = maxProof // the record's id is in it
+		}
 	} else {
 		if out, record, err = t.live.shape.Call(t.system, &t.Delivery, t.Event); err == nil {
 			out.Keep = keep(t.system)
@@ -148,6 +169,6 @@ func (p *path) attempt(ctx context.Context, t *try) (record *seawall.Request, re
 func (p *path) caught(t *try, reply *send.Reply) {
 	if caught := recover(); caught != nil {
 		p.app.Log.Error("attempt panicked", "delivery", t.Delivery.ID.String(), "panic", caught, "stack", string(debug.Stack()))
-		*reply = send.Reply{At: t.at, Sent: t.policy.Unsafe, Err: fmt.Errorf("the gateway's own code panicked on this payload: %v", caught)}
+		*reply = send.Reply{At: t.at, Sent: t.policy.Unsafe || t.Delivery.Step == seawall.Create, Err: fmt.Errorf("the gateway's own code panicked on this payload: %v", caught)}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/plan"
+	"github.com/seawall-dev/seawall/internal/shape"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -113,7 +114,18 @@ func (g *gateway) Preview(ctx context.Context, route string, ev *seawall.Event, 
 		ID: ev.ID.Delivery(1), Route: r.Name, Destination: r.To, System: r.To,
 		Source: ev.Source, Type: ev.Type, Entity: ev.Entity, Created: g.Now(), Revision: l.revision,
 	}
-	_, record, err := l.shape.Shape(ctx, d, ev, g.Now())
+	links, err := g.store.LinksOf(ctx, ev.Entity)
+	if err != nil {
+		return nil, fmt.Errorf("links of %s: %w", ev.Entity, err)
+	}
+	given := shape.Given{Links: map[string]string{}}
+	for _, k := range links {
+		given.Links[k.System] = k.Record
+	}
+	if to := l.destinations[r.To]; to != nil && to.Upsert != nil && given.Links[to.Upsert.Link] != "" {
+		given.Request, given.NoKey = &to.Upsert.Update, true
+	}
+	_, record, err := l.shape.Shape(ctx, d, ev, g.Now(), given)
 	return record, err
 }
 

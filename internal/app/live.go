@@ -22,6 +22,7 @@ type live struct {
 	sources      map[string]*config.Source
 	destinations map[string]*config.Destination // by name, and by the name they were renamed from
 	routes       map[string]*config.Route
+	entities     map[string]*config.Entity
 	systems      map[string]*config.System // declared ones, by earlier names too, and those of destinations
 	current      *receive.Current
 	calls        *call.Current
@@ -35,6 +36,7 @@ func newLive(revision int64, c *config.Config, version string) *live {
 		sources:      map[string]*config.Source{},
 		destinations: map[string]*config.Destination{},
 		routes:       map[string]*config.Route{},
+		entities:     map[string]*config.Entity{},
 		systems:      map[string]*config.System{},
 		plan:         plan.New(c),
 		shape:        shape.New(c, version),
@@ -52,6 +54,9 @@ func newLive(revision int64, c *config.Config, version string) *live {
 	}
 	for _, r := range c.Routes {
 		l.routes[r.Name] = r
+	}
+	for _, e := range c.Entities {
+		l.entities[e.Name] = e
 	}
 	for _, y := range c.Declared() {
 		if y.RenamedFrom != "" {

@@ -28,7 +28,7 @@ func (p *path) observe(c *store.Claimed, s *store.Settlement) {
 	case next == seawall.Delivered:
 		p.app.metrics.Delivered(d.Destination, p.app.Now().Sub(c.Event.ReceivedAt))
 	case next == seawall.Held:
-		p.app.Log.Warn("outcome unknown: held for a person", "event", d.ID.Event().String(), "delivery", d.ID.String(),
+		p.app.Log.Warn("held for a person", "reason", s.Reason, "event", d.ID.Event().String(), "delivery", d.ID.String(),
 			"destination", d.Destination, "attempt", a.N, "error", a.Error)
 	case next == seawall.Dead && trouble != "":
 		p.app.Log.Warn("dead letter", "event", d.ID.Event().String(), "delivery", d.ID.String(),

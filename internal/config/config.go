@@ -157,7 +157,7 @@ type Destination struct {
 	Shards            int         // of its queue: its system's; default 1
 	System            string      // that it is a request on; its own name where it has a url
 	Unsafe            bool        // not repeatable without more ado: an intent first, and what nobody knows goes on by OnUnknown
-	OnUnknown         []OnUnknown // if Unsafe; ends with UnknownHold
+	OnUnknown         []OnUnknown // if Unsafe; ends with UnknownHold. Of an upsert: about its creation, none where nothing is said
 	Check             *Check
 	Fallback          *Fallback // nil: none
 	Upsert            *Upsert   // nil: one request for each event; else URL and Method are those of its Create

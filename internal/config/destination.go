@@ -151,6 +151,10 @@ func (d *Destination) repeatable(o *object, s *System) {
 	}
 	d.OnUnknown, d.Check = o.doubts(asker{base: base, takesKey: s.Idempotency.Header != "", scope: atSend, what: "it"})
 	switch {
+	case d.Upsert != nil:
+		// An update says what the record is to be, and so is repeatable unless it is
+		// said not to be. OnUnknown is about the creation alone.
+		d.Unsafe, d.Check = said == "false", nil
 	case !d.Unsafe:
 		o.needless("it is repeatable: what nobody knows the outcome of is tried again")
 		d.OnUnknown, d.Check = nil, nil

@@ -69,8 +69,8 @@ func TestFullUpsert(t *testing.T) {
 		{"system", d.System, "crm"},
 		{"method", d.Method.Prefix(), "POST"},
 		{"url", d.URL == u.Create.URL, true},
-		{"not repeatable", d.Unsafe, true},
-		{"what nobody knows", d.OnUnknown, []OnUnknown{UnknownHold}},
+		{"updates are not repeatable", d.Unsafe, false},
+		{"what nobody knows", d.OnUnknown, []OnUnknown(nil)},
 		{"uses links", d.UsesLinks(), true},
 		{"uses none", c.destinationNamed("contact").UsesLinks(), false},
 	} {
@@ -95,8 +95,24 @@ routes: [{ from: app, to: contacts, entity: user, order: latest }]
 	if u.Link != "crm" || u.ID.Source() != ".id" || u.Lag != 30*time.Second || u.Find != nil || u.Found != nil || u.Adopt != nil {
 		t.Errorf("%+v", u)
 	}
-	if d.IdempotencyHeader != "X-Key" || !d.Unsafe || !slices.Equal(d.OnUnknown, []OnUnknown{UnknownRetry, UnknownHold}) {
+	if d.IdempotencyHeader != "X-Key" || d.Unsafe || d.OnUnknown != nil {
 		t.Errorf("%s, unsafe %t, %v", d.IdempotencyHeader, d.Unsafe, d.OnUnknown)
+	}
+}
+
+// An update is repeatable unless it is said not to be; what is said of unknown
+// outcomes is about the creation.
+func TestUpsertThatIsCareful(t *testing.T) {
+	d := parse(t, `
+systems: { crm: { url: https://crm.example } }
+sources: { app: { provider: none } }
+entities: { user: { app: { key: .id } } }
+destinations:
+  contacts: { system: crm, repeatable: false, on_unknown: [hold], upsert: { create: POST /contacts, update: "PATCH /contacts/{$link.crm}" } }
+routes: [{ from: app, to: contacts, entity: user, order: latest }]
+`).Destinations[0]
+	if !d.Unsafe || !slices.Equal(d.OnUnknown, []OnUnknown{UnknownHold}) {
+		t.Errorf("unsafe %t, %v", d.Unsafe, d.OnUnknown)
 	}
 }
 

@@ -16,15 +16,14 @@ type Record struct {
 	Began   time.Time        // when it was asked for; zero: it was not
 	Request *seawall.Request // without secrets; nil if it could not be made
 	Reply   send.Reply
-	Value   any   // what of the answer is the record
-	Gone    bool  // there is none any more
-	Err     error // it could not be read
+	JSON    []byte // what of the answer is the record
+	Gone    bool   // there is none any more
+	Err     error  // it could not be read
 }
 
 // Options bound what is kept. The zero value is as docs/fetch.md says.
 type Options struct {
 	Now     func() time.Time // default time.Now
-	Slack   time.Duration    // how far apart the clocks of those may be that receive and that fetch
 	Age     time.Duration    // of what serves others; default 5 s
 	Entries int              // default 1,000
 	Bytes   int              // of answers; default 16 MiB
@@ -126,7 +125,7 @@ func (r *Records) lead(ctx context.Context, key string, f *flight, ask func(cont
 
 // after tells whether a record was asked for after a time.
 func (r *Records) after(of *Record, since time.Time) bool {
-	return !of.Began.Before(since.Add(r.Slack))
+	return !of.Began.Before(since)
 }
 
 // serves is the record that is here, if it does. The caller has the lock.

@@ -24,7 +24,7 @@ func (a *asked) ask(ctx context.Context) *Record {
 		return &Record{Began: began, Err: ctx.Err(), Reply: send.Reply{Canceled: true}}
 	case <-time.After(time.Second):
 	}
-	return &Record{Began: began, Value: int(n), Reply: send.Reply{Response: &seawall.Response{Body: []byte("0123456789")}}}
+	return &Record{Began: began, JSON: []byte(fmt.Sprint(n)), Reply: send.Reply{Response: &seawall.Response{Body: []byte("0123456789")}}}
 }
 
 func TestABurstIsOneFetch(t *testing.T) {
@@ -35,7 +35,7 @@ func TestABurstIsOneFetch(t *testing.T) {
 		for range 10 {
 			go func() {
 				of, shared, err := r.Get(t.Context(), "user/7", time.Now(), a.ask)
-				if err != nil || of.Value != 1 {
+				if err != nil || string(of.JSON) != "1" {
 					t.Errorf("%+v, %v", of, err)
 				}
 				if shared {
@@ -64,7 +64,7 @@ func TestAnEarlierRecordDoesNotServeALaterEvent(t *testing.T) {
 		if err != nil || of.Began.Before(since) || a.Load() != 2 {
 			t.Errorf("%+v of %d, %v", of, a.Load(), err)
 		}
-		if of := r.Kept("k", since); of == nil || of.Value != 2 {
+		if of := r.Kept("k", since); of == nil || string(of.JSON) != "2" {
 			t.Errorf("kept: %+v", of)
 		}
 		if r.Kept("k", time.Now()) != nil {

@@ -21,6 +21,7 @@ type Policy struct {
 	Check     *config.Check
 	Valid     time.Duration // how long the system remembers our key; 0: it takes none
 	Call      bool          // what the system answers is for whoever made the call
+	Keeps     bool          // it keeps a record, which takes attempts that did not fail
 }
 
 // Verdict is what an attempt came to and what follows from it.
@@ -133,6 +134,9 @@ func (t *trial) again(v Verdict, why string, asked time.Duration) Verdict {
 
 // round is how many tries there were before the one judged.
 func (t *trial) round() int {
+	if t.Keeps {
+		return failures(t.past)
+	}
 	if !t.Unsafe {
 		return t.d.Round
 	}

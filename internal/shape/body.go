@@ -22,6 +22,8 @@ var (
 	errNothing = errors.New("gives null: there is nothing to send")
 	errForward = errors.New("a transform cannot apply where the original is forwarded")
 
+	jsonHeader = http.Header{"Content-Type": {typeJSON}}
+
 	identity = func() *expr.Code {
 		c, err := expr.Compile(".")
 		if err != nil {
@@ -49,6 +51,8 @@ func (w *work) content() (method string, c content, kind string, err error) {
 	case method == http.MethodGet, method == http.MethodHead, method == http.MethodDelete:
 		// These have no body unless one is asked for.
 		return method, content{}, "", nil
+	case w.route.Transform == nil && w.Fetched == Fetched && !w.dest.Forward:
+		return method, content{bytes: w.Record}, typeJSON, nil
 	case w.route.Transform != nil:
 		c.bytes, err = w.transformed()
 		return method, c, typeJSON, err
@@ -58,13 +62,17 @@ func (w *work) content() (method string, c content, kind string, err error) {
 	}
 }
 
-// payload is what the destination's expressions see: the event's, or what the
-// route's transform makes of it.
+// payload is what the destination's expressions see: the event's, or the record that
+// was fetched; or what the route's transform makes of it.
 func (w *work) payload() (*expr.Input, error) {
 	if w.input != nil {
 		return w.input, nil
 	}
 	in := input(w.ev)
+	in.Linked(w.Links)
+	if w.Fetched == Fetched {
+		in = in.Answered(http.StatusOK, jsonHeader, w.Record)
+	}
 	if t := w.route.Transform; t != nil {
 		v, err := t.Run(w.ctx, in)
 		if err == nil && v == nil {

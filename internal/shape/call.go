@@ -50,8 +50,9 @@ func (s *Shaper) Call(y *config.System, d *seawall.Delivery, ev *seawall.Event) 
 
 // Check makes the request that asks whether a delivery took effect, and returns
 // with it what the verdict's expressions see of the event.
-func (s *Shaper) Check(ctx context.Context, c *config.Check, y *config.System, d *seawall.Delivery, ev *seawall.Event) (*send.Request, *seawall.Request, *expr.Input, error) {
+func (s *Shaper) Check(ctx context.Context, c *config.Check, y *config.System, d *seawall.Delivery, ev *seawall.Event, links map[string]string) (*send.Request, *seawall.Request, *expr.Input, error) {
 	in := input(ev)
+	in.Linked(links)
 	if ev.Source == seawall.SourceCalls {
 		key := ""
 		if y != nil && y.Idempotency.Header != "" {

@@ -98,7 +98,7 @@ func TestCheckAsksAboutTheCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, record, in, err := New(&config.Config{}, "").Check(t.Context(), &config.Check{URL: at}, y, d, ev)
+	out, record, in, err := New(&config.Config{}, "").Check(t.Context(), &config.Check{URL: at}, y, d, ev, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestCheckSendsABody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, record, _, err := New(&config.Config{}, "").Check(t.Context(), &config.Check{Method: "POST", URL: at, Body: body}, y, d, ev)
+	out, record, _, err := New(&config.Config{}, "").Check(t.Context(), &config.Check{Method: "POST", URL: at, Body: body}, y, d, ev, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

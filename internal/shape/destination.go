@@ -68,10 +68,14 @@ type target struct {
 }
 
 func (w *work) target(veil veil) (target, error) {
-	if w.dest.fixed != nil {
+	at := w.dest.URL
+	switch {
+	case w.Request != nil:
+		at = w.Request.URL
+	case w.dest.fixed != nil:
 		return *w.dest.fixed, nil
 	}
-	raw, err := w.expand(w.dest.URL, expr.URL)
+	raw, err := w.expand(at, expr.URL)
 	if err != nil {
 		return target{}, w.fault("url", err)
 	}

@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -102,11 +103,13 @@ func (w *work) own(out http.Header, body []byte) error {
 	if signature != "" {
 		set(prefix+"Webhook-Signature", signature)
 	}
-	key := w.dest.keyName
-	if original(key) {
-		key = "Seawall-" + key
+	if !w.NoKey {
+		key := w.dest.keyName
+		if original(key) {
+			key = "Seawall-" + key
+		}
+		set(key, cmp.Or(w.Key, id))
 	}
-	set(key, id)
 	trace := "Traceparent"
 	if original(trace) {
 		trace = "Seawall-" + trace
@@ -116,7 +119,7 @@ func (w *work) own(out http.Header, body []byte) error {
 	set("Seawall-Event", w.ev.ID.String())
 	set("Seawall-Attempt", strconv.Itoa(attempt))
 	for _, h := range [...]struct{ name, value string }{
-		{"Seawall-Type", w.ev.Type}, {"Seawall-Entity", w.ev.Entity}, {"Seawall-Version", w.ev.Version},
+		{"Seawall-Type", w.ev.Type}, {"Seawall-Entity", w.ev.Entity}, {"Seawall-Version", w.ev.Version}, {"Seawall-Record", w.Fetched},
 	} {
 		if value := encoded(h.value); value != "" {
 			set(h.name, value)

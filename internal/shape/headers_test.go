@@ -130,7 +130,7 @@ func TestG4_AttemptsKeepTheirIdentity(t *testing.T) {
 		dl := delivery(ev)
 		dl.Attempts = attempts
 		at := now.Add(time.Duration(attempts) * time.Hour)
-		out, _, err := s.Shape(t.Context(), dl, ev, at)
+		out, _, err := s.Shape(t.Context(), dl, ev, at, Given{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func BenchmarkShape(b *testing.B) {
 			dl := delivery(ev)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := s.Shape(b.Context(), dl, ev, now); err != nil {
+				if _, _, err := s.Shape(b.Context(), dl, ev, now, Given{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -50,18 +50,30 @@ func New(c *config.Config, version string) *Shaper {
 	return s
 }
 
+// Given is what is known of a delivery's entity when it is sent.
+type Given struct {
+	Links   map[string]string // the records that it is, by system; nil where nothing uses them
+	Fetched string            // Fetched, Gone, or "": nothing was
+	Record  []byte            // what was Fetched, as JSON, in the payload's place
+	Request *config.Request   // made in place of the destination's: an upsert's
+	Key     string            // idempotency key; "": the delivery's id
+	NoKey   bool              // none
+}
+
+// What the header seawall-record says.
+const (
+	Fetched = "fetched" // the body is made of the entity's current record
+	Gone    = "gone"    // it has none any more, and the body is made of the event
+)
+
 // Shape makes the request of the delivery's next attempt, and what is kept of
 // it, without secrets. An error says in plain words what of the configuration
 // failed on the event; nothing was sent then.
-func (s *Shaper) Shape(ctx context.Context, d *seawall.Delivery, ev *seawall.Event, now time.Time) (*send.Request, *seawall.Request, error) {
-	dest, route := s.destinations[d.Destination], s.routes[d.Route]
-	switch {
-	case dest == nil:
-		return nil, nil, seawall.Errorf(seawall.ErrNotFound, "shape: destination %q is not in the configuration", d.Destination)
-	case route == nil:
-		return nil, nil, seawall.Errorf(seawall.ErrNotFound, "shape: route %q is not in the configuration", d.Route)
+func (s *Shaper) Shape(ctx context.Context, d *seawall.Delivery, ev *seawall.Event, now time.Time, g Given) (*send.Request, *seawall.Request, error) {
+	w, err := s.work(ctx, d, ev, now, g)
+	if err != nil {
+		return nil, nil, err
 	}
-	w := work{ctx: ctx, d: d, ev: ev, now: now, route: route, dest: dest, agent: s.agent}
 	out, shown, err := w.shape(s.veil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("shape: %w", err)
@@ -69,8 +81,20 @@ func (s *Shaper) Shape(ctx context.Context, d *seawall.Delivery, ev *seawall.Eve
 	return out, shown, nil
 }
 
+func (s *Shaper) work(ctx context.Context, d *seawall.Delivery, ev *seawall.Event, now time.Time, g Given) (*work, error) {
+	dest, route := s.destinations[d.Destination], s.routes[d.Route]
+	switch {
+	case dest == nil:
+		return nil, seawall.Errorf(seawall.ErrNotFound, "shape: destination %q is not in the configuration", d.Destination)
+	case route == nil:
+		return nil, seawall.Errorf(seawall.ErrNotFound, "shape: route %q is not in the configuration", d.Route)
+	}
+	return &work{Given: g, ctx: ctx, d: d, ev: ev, now: now, route: route, dest: dest, agent: s.agent}, nil
+}
+
 // work is the shaping of one attempt.
 type work struct {
+	Given
 	ctx   context.Context
 	d     *seawall.Delivery
 	ev    *seawall.Event
@@ -110,6 +134,9 @@ const keepBody = 64 << 10
 
 // method is the destination's, of which "" is POST.
 func (w *work) method() (string, error) {
+	if w.Request != nil {
+		return w.Request.Method, nil
+	}
 	t := w.dest.Method
 	if t == nil {
 		return http.MethodPost, nil

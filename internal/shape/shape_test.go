@@ -70,7 +70,7 @@ func shape(t testing.TB, d *config.Destination, r *config.Route, ev *seawall.Eve
 	}
 	r.Name, r.From, r.To = "r", "shop", "dest"
 	s := New(&config.Config{Destinations: []*config.Destination{d}, Routes: []*config.Route{r}, Secrets: secrets}, "v1.2.3")
-	return s.Shape(t.Context(), delivery(ev), ev, now)
+	return s.Shape(t.Context(), delivery(ev), ev, now, Given{})
 }
 
 func mustShape(t testing.TB, d *config.Destination, r *config.Route, ev *seawall.Event, secrets ...string) (*send.Request, *seawall.Request) {
@@ -252,7 +252,7 @@ func TestFaults(t *testing.T) {
 	}
 
 	s := New(&config.Config{}, "")
-	if _, _, err := s.Shape(t.Context(), delivery(event()), event(), now); err == nil || !strings.Contains(err.Error(), `destination "dest" is not in the configuration`) {
+	if _, _, err := s.Shape(t.Context(), delivery(event()), event(), now, Given{}); err == nil || !strings.Contains(err.Error(), `destination "dest" is not in the configuration`) {
 		t.Errorf("unknown destination: %v", err)
 	}
 }
@@ -279,7 +279,7 @@ func TestRenamedDestination(t *testing.T) {
 		Destinations: []*config.Destination{{Name: "new", RenamedFrom: "dest", URL: template(t, "https://x.example/")}},
 		Routes:       []*config.Route{{Name: "r", To: "new"}},
 	}, "")
-	out, _, err := s.Shape(t.Context(), delivery(ev), ev, now)
+	out, _, err := s.Shape(t.Context(), delivery(ev), ev, now, Given{})
 	if err != nil || out.URL.Host != "x.example" || out.Header.Get("User-Agent") != "seawall" {
 		t.Errorf("%+v, %v", out, err)
 	}

@@ -173,6 +173,19 @@ func (y *System) Open() (until time.Time, open bool) {
 	return y.isOpen(y.all.Now())
 }
 
+// Left tells whether the system is to be left alone, and until when at least: its
+// breaker is open, or it asked for a pause.
+func (y *System) Left() (until time.Time, left bool) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	now := y.all.Now()
+	if held := clamp(y.held, now, maxHold); now.Before(held) {
+		return held, true
+	}
+	until, open := y.isOpen(now)
+	return until, open && until.After(now)
+}
+
 // changed lets those in who may, and wakes who sees to the others. The caller has
 // the lock, like in what follows.
 func (y *System) changed() {
