@@ -50,7 +50,7 @@ func TestG5_LateDeliveriesSaySo(t *testing.T) {
 	for _, late := range []bool{true, false} {
 		d := delivery(ev)
 		d.Late = late
-		out, _, err := s.Shape(t.Context(), d, ev, now)
+		out, _, err := s.Shape(t.Context(), d, ev, now, Given{})
 		if err != nil {
 			t.Fatal(err)
 		}
