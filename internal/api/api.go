@@ -45,6 +45,16 @@ type Gateway interface {
 	// missing, and records the action.
 	Replan(ctx context.Context, id seawall.EventID, a seawall.Action) ([]seawall.Delivery, error)
 
+	// Alias is what an entity is called now; AliasesOf are those that were merged
+	// into it, by name.
+	Alias(entity string) string
+	AliasesOf(entity string) []string
+
+	// Merged tells all nodes that entities were merged, Learned that links were
+	// written.
+	Merged()
+	Learned()
+
 	// Systems tells how each system stands.
 	Systems() []SystemStanding
 
@@ -142,6 +152,8 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	s.registerEvents(doc)
 	s.registerDeliveries(doc)
 	s.registerOrders(doc)
+	s.registerEntities(doc)
+	s.registerLinks(doc)
 	s.registerCalls(doc)
 	s.registerSystems(doc)
 	s.registerArrivals(doc)

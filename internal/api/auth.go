@@ -136,7 +136,8 @@ func plainBody(r *http.Request) *Problem {
 		return nil
 	}
 	if len(sent) == 1 {
-		if media, _, err := mime.ParseMediaType(sent[0]); err == nil && media == "application/json" {
+		media, _, err := mime.ParseMediaType(sent[0])
+		if err == nil && (media == "application/json" || media == ndjson && r.URL.Path == "/api/v1/links") {
 			return nil
 		}
 	}

@@ -61,7 +61,7 @@ func checked(t *testing.T, next http.Handler) http.Handler {
 }
 
 func (c *contract) check(r *http.Request, w *httptest.ResponseRecorder) error {
-	rest, ok := strings.CutPrefix(r.URL.Path, "/api/v1")
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v1")
 	if !ok || strings.HasPrefix(rest, "/openapi.") {
 		return nil
 	}

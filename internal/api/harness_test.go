@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +35,9 @@ type gateway struct {
 	config  config.Config
 	woken   map[string]int
 	trouble error
+	aliases map[string]string
+	merged  int
+	learned int
 
 	standing []api.SystemStanding
 	reload   func(by string, drop bool) (seawall.Revision, []string, error)
@@ -50,6 +54,23 @@ func (g *gateway) ResetSystem(_ context.Context, name string) error {
 	g.standing = nil
 	return nil
 }
+func (g *gateway) Alias(entity string) string {
+	if now, merged := g.aliases[entity]; merged {
+		return now
+	}
+	return entity
+}
+func (g *gateway) AliasesOf(entity string) (out []string) {
+	for was, now := range g.aliases {
+		if now == entity {
+			out = append(out, was)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+func (g *gateway) Merged()      { g.merged++ }
+func (g *gateway) Learned()     { g.learned++ }
 func (g *gateway) Ready() error { return g.trouble }
 func (g *gateway) Wake(d string) {
 	g.mu.Lock()

@@ -97,6 +97,9 @@ func (g *gateway) Merged() {
 // Alias is what an entity is called now.
 func (g *gateway) Alias(entity string) string { return g.resolver.Alias(entity) }
 
+// AliasesOf are the entities that were merged into this one.
+func (g *gateway) AliasesOf(entity string) []string { return g.resolver.AliasesOf(entity) }
+
 // Preview shapes what a route would send for an event, as its first attempt.
 func (g *gateway) Preview(ctx context.Context, route string, ev *seawall.Event, revision int64) (*seawall.Request, error) {
 	l := g.path.now()

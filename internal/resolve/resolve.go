@@ -79,6 +79,17 @@ func (r *Resolver) Alias(entity string) string {
 	return entity
 }
 
+// AliasesOf are the entities that were merged into this one, by name.
+func (r *Resolver) AliasesOf(entity string) (out []string) {
+	for was, now := range r.aliases.Load().of {
+		if now == entity {
+			out = append(out, was)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Known plans an event that has just come, with what is known of its entity. If
 // the store cannot tell, the event waits for the link like one that is not known.
 func (r *Resolver) Known(ctx context.Context, ask func(plan.Known) plan.Planned) plan.Planned {

@@ -50,7 +50,11 @@ func New(baseURL, token string, h *http.Client) (*Client, error) {
 // call makes one request: in is the body, or nil for none; out takes the
 // answer, or is nil, or is a *[]byte for an answer that is not JSON.
 func (c *Client) call(ctx context.Context, method string, path []string, query url.Values, in, out any) error {
-	u := c.base.JoinPath("api", "v1").JoinPath(path...)
+	escaped := make([]string, len(path))
+	for i, p := range path {
+		escaped[i] = segment(p)
+	}
+	u := c.base.JoinPath("api", "v1").JoinPath(escaped...)
 	u.RawQuery = query.Encode()
 	var body io.Reader
 	if in != nil {
@@ -102,6 +106,14 @@ func (c *Client) call(ctx context.Context, method string, path []string, query u
 	return nil
 }
 
+// segment is a name as one segment of a path, whatever it is called.
+func segment(name string) string {
+	if strings.Trim(name, ".") == "" {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
+}
+
 // refusal turns an answer that is none into an error.
 func refusal(res *http.Response, body []byte) error {
 	kind := problem.Kind(res.StatusCode)
@@ -125,8 +137,20 @@ func refusal(res *http.Response, body []byte) error {
 	if p.Hint != "" {
 		err = err.WithHint("%s", p.Hint)
 	}
+	if len(p.Errors) > 0 {
+		return &Refused{Problem: p, err: err}
+	}
 	return err
 }
+
+// Refused is a request in which some items are wrong, which Problem names.
+type Refused struct {
+	Problem api.Problem
+	err     error
+}
+
+func (r *Refused) Error() string { return r.err.Error() }
+func (r *Refused) Unwrap() error { return r.err }
 
 // values writes the fields of a query struct by their query tags.
 func values(q any) url.Values {
