@@ -120,7 +120,7 @@ func (t *txn) accept(a *acceptance) (store.Accepted, error) {
 			return store.Accepted{}, err
 		}
 	}
-	return store.Accepted{Verdict: seawall.New, Event: e.ID}, nil
+	return store.Accepted{Verdict: seawall.New, Event: e.ID}, t.resolveOrTeach(a.Acceptance, seq)
 }
 
 // keyHolder is the event that a dedupe key stands for.

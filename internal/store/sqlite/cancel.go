@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
@@ -22,22 +23,33 @@ func (s *Store) Cancel(ctx context.Context, ids []seawall.DeliveryID, reason str
 			if !ok {
 				continue
 			}
-			now, found, err := t.standing(qUnfinishedNow, key)
-			if err != nil {
+			if ok, err = t.cancel(key, reason, at); err != nil {
 				return err
 			}
-			if !found {
+			if !ok {
 				continue
 			}
-			in := &settlement{Settlement: &store.Settlement{State: seawall.Canceled, Reason: reason, At: at}}
-			if err := t.finish(in, key, now); err != nil {
-				return err
-			}
-			t.moved(now.queue, now.state, -1)
-			t.moved(now.queue, seawall.Canceled, 1)
 			ended = append(ended, id)
 		}
 		return t.record(a)
 	})
 	return ended, err
+}
+
+// cancel ends a delivery that has not ended.
+func (t *txn) cancel(key int64, reason string, at time.Time) (bool, error) {
+	now, found, err := t.standing(qUnfinishedNow, key)
+	if err != nil || !found {
+		return false, err
+	}
+	in := &settlement{Settlement: &store.Settlement{State: seawall.Canceled, Reason: reason, At: at}}
+	if err := t.finish(in, key, now); err != nil {
+		return false, err
+	}
+	t.moved(now.queue, now.state, -1)
+	t.moved(now.queue, seawall.Canceled, 1)
+	if now.lined() {
+		_, err = t.leave(key, &now, seawall.Canceled, nil, time.Time{})
+	}
+	return true, err
 }

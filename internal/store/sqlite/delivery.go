@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store/pack"
@@ -27,23 +28,41 @@ func deliveryFlags(d *seawall.Delivery) int64 {
 	if d.Diverted {
 		flags |= flagDiverted
 	}
+	if d.Lined() {
+		flags |= pack.OrderFlags(d)
+	}
 	return flags
 }
 
 var (
 	qAddUnfinished = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
-		since, created, reason, entity, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		since, created, reason, entity, rank, line, awaits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	qAddFinished = newQuery(`INSERT INTO finished (id, queue, state, finished, route, revision, flags, attempts, round,
 		since, created, reason, entity, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 )
 
-// addDelivery writes a delivery that was just planned. Where Since and Created
-// are when the event was received, as for nearly all, they take no room.
+// addDelivery writes a delivery that was just planned, once it has joined its
+// entity's line, if it has one.
 func (t *txn) addDelivery(key int64, d *seawall.Delivery, e *seawall.Event) error {
 	queue, err := t.queueOf(d.Destination, d.System, d.Shard)
 	if err != nil {
 		return err
 	}
+	var line int64
+	if d.State == seawall.Pending && d.Lined() {
+		if d.Due.IsZero() {
+			d.Due = e.ReceivedAt
+		}
+		if line, err = t.join(key, queue, d, e.Version); err != nil {
+			return err
+		}
+	}
+	return t.putDelivery(key, queue, line, d, e)
+}
+
+// putDelivery writes a delivery as it is. Where Since and Created are when the event
+// was received, as for nearly all, they take no room.
+func (t *txn) putDelivery(key, queue, line int64, d *seawall.Delivery, e *seawall.Event) error {
 	route, err := t.name(d.Route)
 	if err != nil {
 		return err
@@ -61,6 +80,9 @@ func (t *txn) addDelivery(key int64, d *seawall.Delivery, e *seawall.Event) erro
 	st := t.use(q).int(key).int(queue).int(int64(d.State)).int(at.UnixMicro()).int(route).int(d.Revision).int(deliveryFlags(d)).int(int64(d.Attempts)).int(int64(d.Round)).
 		time(unless(d.Since, e.ReceivedAt)).time(unless(d.Created, e.ReceivedAt)).
 		text(d.Reason).text(d.Entity).blob(d.Rank)
+	if !d.State.Final() {
+		st.orNull(line).text(awaits(d))
+	}
 	if err := st.exec(); err != nil {
 		return err
 	}
@@ -80,9 +102,9 @@ func unless(v, usual time.Time) time.Time {
 // it repeats. d is the delivery's table, e the event's.
 const (
 	unfinishedColumns = `d.id, d.queue, d.state, d.due, NULL, d.route, d.revision, d.flags, d.attempts, d.round, d.since,
-		d.created, d.reason, d.entity, d.rank`
+		d.created, d.reason, d.entity, d.rank, d.awaits`
 	finishedColumns = `d.id, d.queue, d.state, NULL, d.finished, d.route, d.revision, d.flags, d.attempts, d.round, d.since,
-		d.created, d.reason, d.entity, d.rank`
+		d.created, d.reason, d.entity, d.rank, NULL`
 	ofEventColumns = "e.uid, e.source, e.received, e.type"
 )
 
@@ -109,7 +131,11 @@ func (s *Store) scanDeliveryRow(c *conn, st *stmt, d *seawall.Delivery) (key int
 	d.Pinned, d.Step, d.Diverted = flags&flagPinned != 0, seawall.Step(flags>>stepShift&stepMask), flags&flagDiverted != 0
 	d.Attempts, d.Round = int(st.getInt()), int(st.getInt())
 	d.Since, d.Created = st.getTime(), st.getTime()
+	pack.SetOrder(d, flags)
 	d.Reason, d.Entity, d.Rank = st.getText(), st.getText(), st.getBlob()
+	if awaits := st.getText(); awaits != "" {
+		d.After = strings.Split(awaits, "\n")
+	}
 	return key
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -14,6 +15,7 @@ import (
 type sweep struct {
 	mark    int64     // highest sequence number looked at
 	began   time.Time // when the sweep began
+	lines   int64     // highest number of a position looked at
 	resting bool      // all that is old enough was looked at
 }
 
@@ -31,6 +33,12 @@ var (
 		EXISTS (SELECT 1 FROM unfinished WHERE id BETWEEN e.seq << 15 AND (e.seq << 15) + 32767),
 		EXISTS (SELECT 1 FROM finished WHERE state = 4 AND id BETWEEN e.seq << 15 AND (e.seq << 15) + 32767)
 		FROM event e WHERE e.seq > ? ORDER BY e.seq LIMIT ?`)
+	qOldLines = newQuery(`SELECT id, at, head <> 0 OR waiting <> 0 OR block IS NOT NULL
+		OR EXISTS (SELECT 1 FROM unfinished INDEXED BY unfinished_aside WHERE line = p.id AND state = 1 AND line IS NOT NULL AND reason NOT IN ('earlier', 'settle'))
+		FROM position p WHERE id > ? ORDER BY id LIMIT ?`)
+	qDropLine   = newQuery("DELETE FROM position WHERE id = ?")
+	qDeadInLine = newQuery("SELECT id FROM finished WHERE id BETWEEN ? AND ? AND state = 4 AND flags & 96 = 32")
+
 	qDropKey      = newQuery("DELETE FROM dedupe WHERE key = ? AND event = ?")
 	qDropEvent    = newQuery("DELETE FROM event WHERE seq = ?")
 	qDropFinished = newQuery("DELETE FROM finished WHERE id BETWEEN ? AND ?")
@@ -93,9 +101,73 @@ func (t *txn) sweepOn(o store.Expiry, deleted *int, more *bool) error {
 			*deleted++
 		}
 	}
-	*more = len(olds) == look
+	if *more = len(olds) == look; *more || t.sweep.resting {
+		return nil
+	}
+	if *more, err = t.dropLines(o, look); err != nil {
+		return err
+	}
 	t.sweep.resting = !*more
 	return nil
+}
+
+// dropLines deletes positions that nothing has changed for long and that nothing
+// refers to.
+func (t *txn) dropLines(o store.Expiry, look int) (more bool, err error) {
+	if o.Lines.IsZero() {
+		return false, nil
+	}
+	var ids []int64
+	st := t.use(qOldLines).int(t.sweep.lines).int(int64(look))
+	n := 0
+	for ; st.next(); n++ {
+		t.sweep.lines = st.getInt()
+		if at := st.getInt(); at < o.Lines.UnixMicro() && st.getInt() == 0 {
+			ids = append(ids, t.sweep.lines)
+		}
+	}
+	if err := st.done(); err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		if err := t.use(qDropLine).int(id).exec(); err != nil {
+			return false, err
+		}
+	}
+	return n == look, nil
+}
+
+// holdsUp tells whether others wait for a person to say what becomes of one of an
+// event's dead letters. free are the lines of those that nobody waits for: they hold
+// nobody up any more once they are gone.
+func (t *txn) holdsUp(seq int64, free *[]*position) (bool, error) {
+	var keys []int64
+	st := t.use(qDeadInLine).int(deliveryKey(seq, 0)).int(deliveryKey(seq, seawall.MaxDeliveries))
+	for st.next() {
+		keys = append(keys, st.getInt())
+	}
+	if err := st.done(); err != nil {
+		return false, err
+	}
+	for _, key := range keys {
+		now, _, err := t.standing(qFinishedNow, key)
+		if err != nil {
+			return false, err
+		}
+		p, err := t.position(t.destination(&now), now.entity)
+		if err != nil {
+			return false, err
+		}
+		if p == nil || p.Block.Key != key {
+			continue
+		}
+		if p.Waiting > 0 {
+			return true, nil
+		}
+		p.Leave(order.Member{Mark: p.Block, Order: now.ordering(), State: seawall.Dead}, seawall.Canceled, nil, time.Time{})
+		*free = append(*free, p)
+	}
+	return false, nil
 }
 
 // olds returns what lies past the mark and is old enough.
@@ -118,9 +190,21 @@ func (t *txn) drop(e old, o store.Expiry) (bool, error) {
 	if e.waits || e.dead && !e.received.Before(o.Dead) {
 		return false, nil
 	}
+	var free []*position
+	if e.dead {
+		held, err := t.holdsUp(e.seq, &free)
+		if err != nil || held {
+			return false, err
+		}
+	}
 	if !e.keyless {
 		ok, err := t.dropKey(e, o)
 		if err != nil || !ok {
+			return false, err
+		}
+	}
+	for _, p := range free {
+		if err := t.save(p); err != nil {
 			return false, err
 		}
 	}
@@ -147,7 +231,7 @@ func (t *txn) drop(e old, o store.Expiry) (bool, error) {
 			return false, err
 		}
 	}
-	for _, q := range []*query{qDropArrivals, qDropRepeat, qDropEvent} {
+	for _, q := range []*query{qDropArrivals, qDropRepeat, qDropUnresolved, qDropEvent} {
 		if err := t.use(q).int(e.seq).exec(); err != nil {
 			return false, err
 		}

@@ -89,7 +89,11 @@ func (t *txn) importEvent(m *store.MovedEvent, a *acceptance) error {
 
 func (t *txn) importDelivery(m *store.MovedDelivery, e *seawall.Event) error {
 	d, key := &m.Delivery, deliveryKey(e.Seq, m.Delivery.ID.N())
-	if err := t.addDelivery(key, d, e); err != nil {
+	queue, err := t.queueOf(d.Destination, d.System, d.Shard)
+	if err != nil {
+		return err
+	}
+	if err := t.putDelivery(key, queue, m.Line, d, e); err != nil {
 		return err
 	}
 	if m.Replayed {

@@ -41,11 +41,7 @@ type listing[T any] struct {
 
 // page reads the page after the cursor.
 func (l *listing[T]) page(c *conn, p store.Page) (out store.List[T], err error) {
-	limit := p.Limit
-	if limit <= 0 {
-		limit = defaultLimit
-	}
-	limit = min(limit, maxLimit)
+	limit := pageLimit(p)
 	last, err := readCursor(p.Cursor, l.kind)
 	if err != nil {
 		return out, err
@@ -81,6 +77,13 @@ func (l *listing[T]) page(c *conn, p store.Page) (out store.List[T], err error) 
 		}
 	}
 	return out, nil
+}
+
+func pageLimit(p store.Page) int {
+	if p.Limit <= 0 {
+		return defaultLimit
+	}
+	return min(p.Limit, maxLimit)
 }
 
 // stretch is the part of what is left that is looked through next.
@@ -200,10 +203,27 @@ func readCursor(s string, kind byte) (int64, error) {
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil || len(b) != 9 || b[0] != kind {
-		return 0, seawall.Errorf(seawall.ErrInvalid, "the cursor is not one of this list").
-			WithHint("leave it out to begin at the start; pass on \"next\" as it came")
+		return 0, noCursor()
 	}
 	return int64(binary.BigEndian.Uint64(b[1:])), nil
+}
+
+func noCursor() error {
+	return seawall.Errorf(seawall.ErrInvalid, "the cursor is not one of this list").
+		WithHint("leave it out to begin at the start; pass on \"next\" as it came")
+}
+
+// writeWord makes a cursor of text.
+func writeWord(kind byte, last string) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{kind}, last...))
+}
+
+func readWord(s string, kind byte) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) == 0 || b[0] != kind {
+		return "", noCursor()
+	}
+	return string(b[1:]), nil
 }
 
 // everything is the highest id there can be.

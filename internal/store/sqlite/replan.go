@@ -25,6 +25,7 @@ func (s *Store) Replan(ctx context.Context, ev *seawall.Event, ds []seawall.Deli
 		if err != nil {
 			return err
 		}
+		e.Entity, e.Version = ev.Entity, ev.Version
 		if err := t.use(qPlan).int(int64(ev.Routing)).blob(plan).text(ev.Entity).text(ev.Version).int(seq).exec(); err != nil {
 			return err
 		}

@@ -2,26 +2,34 @@ package sqlite
 
 import (
 	"context"
+	"strconv"
 	"time"
 
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
+// keptFlags are those that a replay leaves as they are; whether a delivery is late
+// is found out anew.
+var keptFlags = strconv.FormatInt(flagReplayed|pack.FlagsOrder&^pack.FlagLate, 10)
+
 var (
 	qRequeue = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
-		since, created, reason, entity, rank) SELECT id, ifnull(origin, queue), 0, ?1, route, revision, (flags & 2) | ?2, attempts, 0,
+		since, created, reason, entity, rank) SELECT id, ifnull(origin, queue), 0, ?1, route, revision, (flags & ` + keptFlags + `) | ?2, attempts, 0,
 		?1, created, NULL, entity, rank FROM finished WHERE id = ?3`)
 	qUnfinish = newQuery("DELETE FROM finished WHERE id = ?")
-	qTryAgain = newQuery(`UPDATE unfinished SET state = 0, due = ?1, since = ?1, round = 0, flags = (flags & 2) | ?2, reason = NULL,
-		queue = ifnull(origin, queue), origin = NULL WHERE id = ?3 AND state = 1 AND reason = '` + seawall.ReasonUnknown + "'")
+	qTryAgain = newQuery("UPDATE unfinished SET state = 0, due = ?1, since = ?1, round = 0, flags = (flags & " + keptFlags + `) | ?2, reason = NULL,
+		queue = ifnull(origin, queue), origin = NULL, line = NULL, awaits = NULL WHERE id = ?3`)
+	qRejoined = newQuery("UPDATE unfinished SET state = ?, due = ?, reason = ?, flags = flags | ?, rank = ?, line = ? WHERE id = ?")
 
 	qRouteOf = newQuery(`SELECT route FROM finished WHERE id = ?1 UNION ALL SELECT route FROM unfinished WHERE id = ?1`)
 	qWaits   = newQuery("SELECT 1 FROM unfinished WHERE id BETWEEN ? AND ? AND route = ? AND flags & 2 LIMIT 1")
 	qHighest = newQuery(`SELECT max(ifnull((SELECT max(id) FROM unfinished WHERE id BETWEEN ?1 AND ?2), 0),
 		ifnull((SELECT max(id) FROM finished WHERE id BETWEEN ?1 AND ?2), 0))`)
 	qAnew = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round,
-		since, created, reason, entity, rank) SELECT ?1, ifnull(origin, queue), 0, ?2, route, revision, (flags & 2) | ?3, 0, 0,
+		since, created, reason, entity, rank) SELECT ?1, ifnull(origin, queue), 0, ?2, route, revision, (flags & ` + keptFlags + `) | ?3, 0, 0,
 		?2, ?4, NULL, entity, rank FROM finished WHERE id = ?5`)
 )
 
@@ -69,6 +77,10 @@ func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool,
 	if !found {
 		return t.repeat(key, due, o)
 	}
+	p, m, ok, err := t.rejoin(key, &now, o)
+	if err != nil || !ok {
+		return false, err
+	}
 	if err := t.lastToAttempts(key); err != nil {
 		return false, err
 	}
@@ -87,20 +99,24 @@ func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool,
 	}
 	t.moved(now.queue, now.state, -1)
 	t.moved(to, seawall.Pending, 1)
-	return true, nil
+	return true, t.rejoined(p, m, to, due)
 }
 
-// repeat makes a delivery pending that is held because its outcome is unknown.
+// repeat makes a delivery pending that is held for a person.
 func (t *txn) repeat(key int64, due time.Time, o store.ReplayOptions) (ok bool, err error) {
 	now, found, err := t.standing(qUnfinishedNow, key)
-	if err != nil || !found {
+	if d := (seawall.Delivery{State: now.state, Reason: now.reason}); err != nil || !found || !d.Replayable() {
+		return false, err
+	}
+	p, m, ok, err := t.rejoin(key, &now, o)
+	if err != nil || !ok {
 		return false, err
 	}
 	first, err := t.firstQueue(key, now.queue, qUnfinishedOrigin)
 	if err != nil {
 		return false, err
 	}
-	if err := t.use(qTryAgain).int(due.UnixMicro()).bool(o.Pin).int(key).exec(); err != nil || t.changes() == 0 {
+	if err := t.use(qTryAgain).int(due.UnixMicro()).bool(o.Pin).int(key).exec(); err != nil {
 		return false, err
 	}
 	if err := t.readdress(key, now.queue, first); err != nil {
@@ -108,7 +124,55 @@ func (t *txn) repeat(key int64, due time.Time, o store.ReplayOptions) (ok bool, 
 	}
 	t.moved(now.queue, seawall.Held, -1)
 	t.moved(first, seawall.Pending, 1)
-	return true, nil
+	return true, t.rejoined(p, m, first, due)
+}
+
+// rejoined is what a line said of a delivery that comes back to it.
+type rejoined struct {
+	order.Member
+	changes []order.Change
+}
+
+// rejoin puts a delivery back into its line, of which nothing is written yet. p is
+// nil if it has none, ok false if it is to be left as it is.
+func (t *txn) rejoin(key int64, now *standing, o store.ReplayOptions) (p *position, m rejoined, ok bool, err error) {
+	if now.entity == "" || now.ordering() == seawall.Unordered {
+		return nil, m, true, nil
+	}
+	if p, err = t.lineOf(now); err != nil {
+		return nil, m, false, err
+	}
+	if m.Member, err = t.member(p, key, now); err != nil {
+		return nil, m, false, err
+	}
+	if err = t.ready(p, m.Order); err != nil {
+		return nil, m, false, err
+	}
+	ok, _, m.changes = p.Rejoin(&m.Member, o.Force)
+	return p, m, ok, nil
+}
+
+// rejoined writes it, of a delivery that is pending in its queue now.
+func (t *txn) rejoined(p *position, m rejoined, queue int64, due time.Time) error {
+	if p == nil {
+		return nil
+	}
+	if m.State == seawall.Pending || m.Reason == seawall.ReasonSettle && due.After(m.Due) {
+		m.Due = due // replays may be spaced
+	}
+	d := seawall.Delivery{Late: m.Late, Tied: m.Tied}
+	err := t.use(qRejoined).int(int64(m.State)).int(m.Due.UnixMicro()).text(m.Reason).int(pack.OrderFlags(&d)).blob(m.Rank).int(p.id).int(m.Key).exec()
+	if err != nil {
+		return err
+	}
+	if m.State != seawall.Pending {
+		t.moved(queue, seawall.Pending, -1)
+		t.moved(queue, m.State, 1)
+	}
+	if err := t.change(p, m.changes); err != nil {
+		return err
+	}
+	return t.goOn(p)
 }
 
 // anew makes another delivery of the same event over the same route, unless one
@@ -130,6 +194,10 @@ func (t *txn) anew(key int64, due time.Time, o store.ReplayOptions, a seawall.Ac
 	if made, err = t.nextDelivery(keyEvent(key)); err != nil {
 		return 0, false, err
 	}
+	p, m, ok, err := t.rejoin(made, &now, o)
+	if err != nil || !ok {
+		return 0, false, err
+	}
 	flags := int64(flagReplayed)
 	if o.Pin {
 		flags |= flagPinned
@@ -147,7 +215,7 @@ func (t *txn) anew(key int64, due time.Time, o store.ReplayOptions, a seawall.Ac
 		return 0, false, err
 	}
 	t.moved(first, seawall.Pending, 1)
-	return made, true, nil
+	return made, true, t.rejoined(p, m, first, due)
 }
 
 // nextDelivery returns the key of an event's next delivery.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
@@ -62,8 +63,8 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 }
 
 var (
-	qUnfinishedNow = newQuery("SELECT " + standingColumns + " FROM unfinished WHERE id = ?")
-	qFinishedNow   = newQuery("SELECT " + standingColumns + " FROM finished WHERE id = ?")
+	qUnfinishedNow = newQuery("SELECT " + standingColumns + ", reason, line, due FROM unfinished WHERE id = ?")
+	qFinishedNow   = newQuery("SELECT " + standingColumns + ", reason, NULL, NULL FROM finished WHERE id = ?")
 	qRetry         = newQuery("UPDATE unfinished SET state = ?, due = ?, flags = flags & ~12 | ?, attempts = ?, round = ?, reason = ? WHERE id = ?")
 	// One row of values: of what an INSERT with a SELECT changes, which may be many
 	// rows, SQLite keeps a copy, to take it back.
@@ -86,6 +87,24 @@ type standing struct {
 	since, created, origin int64 // 0: NULL
 	entity                 string
 	rank                   []byte
+
+	reason    string
+	line, due int64 // of unfinished ones
+}
+
+// ordering is how it stands to the others of its entity.
+func (s *standing) ordering() seawall.Ordering {
+	d := seawall.Delivery{}
+	pack.SetOrder(&d, s.flags)
+	return d.Order
+}
+
+// lined tells what [seawall.Delivery.Lined] does.
+func (s *standing) lined() bool { return s.entity != "" && s.flags&pack.FlagsOrder != 0 }
+
+// waits tells whether it waits in its line.
+func (s *standing) waits() bool {
+	return s.state == seawall.Held && (s.reason == seawall.ReasonEarlier || s.reason == seawall.ReasonSettle)
 }
 
 // standing reads that from one of the tables.
@@ -96,12 +115,14 @@ func (t *txn) standing(q *query, key int64) (s standing, found bool, err error) 
 			queue: st.getInt(), state: seawall.State(st.getInt()), attempts: st.getInt(), round: st.getInt(),
 			route: st.getInt(), revision: st.getInt(), flags: st.getInt(), since: st.getInt(), created: st.getInt(),
 			entity: st.getText(), rank: st.getBlob(), origin: st.getInt(),
+			reason: st.getText(), line: st.getInt(), due: st.getInt(),
 		}
 	}
 	return s, found, st.done()
 }
 
 func (t *txn) settle(in *settlement) (store.Settled, error) {
+	in.Next = nil
 	if !t.stands(in.Lease) {
 		return store.Fenced, nil
 	}
@@ -122,33 +143,52 @@ func (t *txn) settle(in *settlement) (store.Settled, error) {
 	if !found {
 		return store.Ended, t.settleEnded(in, key)
 	}
+	if in.Attempt == nil && in.State == seawall.Held && (in.Reason == seawall.ReasonLate || in.Reason == seawall.ReasonPrerequisite) &&
+		(now.state != seawall.Held || now.reason != in.Reason) {
+		return store.Ended, nil // its wait was over before this was decided
+	}
 	if in.Disable != "" {
 		if err := t.disable(in, now.queue); err != nil {
 			return 0, err
 		}
 	}
-	before := now.state
+	before, after := now.state, in.State
 	if in.Attempt != nil {
 		now.attempts++
 		now.round++
 	}
-	if in.State.Final() {
+	switch {
+	case in.State.Final():
 		err = t.finish(in, key, now)
-	} else {
+	case now.waits():
+		after, err = t.displaced(in, key, now)
+	default:
 		err = t.again(in, key, now)
 	}
 	if err != nil {
 		return 0, err
 	}
 	to := now.queue
-	if in.Move != nil {
+	if in.Move != nil && after == seawall.Pending {
 		if to, err = t.divert(in, key, now); err != nil {
 			return 0, err
 		}
 	}
-	if before != in.State || to != now.queue {
+	if before != after || to != now.queue {
 		t.moved(now.queue, before, -1)
-		t.moved(to, in.State, 1)
+		t.moved(to, after, 1)
+	}
+	if in.State.Final() && now.lined() {
+		p, err := t.leave(key, &now, in.State, in.Done, in.Pass)
+		if err == nil {
+			err = t.handOver(in, p)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if err := t.learn(in); err != nil {
+		return 0, err
 	}
 	if in.Answer != nil {
 		if err := t.addAnswer(key, in.Answer, in.headers); err != nil {
@@ -178,11 +218,18 @@ func (t *txn) finish(in *settlement, key int64, now standing) error {
 
 // again leaves a delivery in the hot table, due at another time or held.
 func (t *txn) again(in *settlement, key int64, now standing) error {
+	return t.againAs(in, key, now, stepFlags(in))
+}
+
+func (t *txn) againAs(in *settlement, key int64, now standing, step int64) error {
 	due := in.Due
-	if due.IsZero() {
+	switch {
+	case due.IsZero() && in.State == seawall.Held:
+		due = order.Never
+	case due.IsZero():
 		due = in.At
 	}
-	err := t.use(qRetry).int(int64(in.State)).int(due.UnixMicro()).int(stepFlags(in)).int(now.attempts).int(now.round).
+	err := t.use(qRetry).int(int64(in.State)).int(due.UnixMicro()).int(step).int(now.attempts).int(now.round).
 		text(in.Reason).int(key).exec()
 	if err != nil || in.Attempt == nil {
 		return err
@@ -215,8 +262,18 @@ func (t *txn) settleEnded(in *settlement, key int64) error {
 			return err
 		}
 	}
-	if in.Attempt == nil {
-		return nil
+	// What reached the destination was seen there, whatever became of it meanwhile.
+	if in.State == seawall.Delivered && now.lined() && now.state != seawall.Delivered {
+		p, err := t.leave(key, &now, in.State, in.Done, in.Pass)
+		if err == nil {
+			err = t.handOver(in, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.learn(in); err != nil || in.Attempt == nil {
+		return err
 	}
 	if err := t.lastToAttempts(key); err != nil {
 		return err

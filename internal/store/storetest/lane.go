@@ -254,7 +254,7 @@ func testReplayUnknown(t *testing.T, s *suite) {
 	if got := s.claim(t, l, 1); len(got) != 1 || got[0].Delivery.ID != id {
 		t.Errorf("claimed %+v", got)
 	}
-	held("late")
+	held(seawall.ReasonUnresolved)
 	if n := replay(store.ReplayOptions{At: at}); n != 0 {
 		t.Error("replayed though it is held for another reason")
 	}
