@@ -220,8 +220,10 @@ func (s *subject) versioned(c *claim, t *told) {
 // prefixed already, when the event is planned again.
 func (s *subject) key(c *claim, prefix string) (key string, known bool, err error) {
 	if c.key == nil {
-		key = strings.TrimPrefix(s.Entity, prefix)
-		return key, key != "", nil
+		if c.record != nil {
+			return "", false, nil // the provider's would be the record's
+		}
+		return plain(strings.TrimPrefix(s.Entity, prefix))
 	}
 	v, err := c.key.Run(context.Background(), s.input())
 	if err != nil {
@@ -240,7 +242,11 @@ func (s *subject) versionOf(c *claim) (parts []string, err error) {
 	switch {
 	case len(c.version) > 0:
 	case s.Version != "":
-		return []string{s.Version}, nil
+		part, _, err := plain(s.Version)
+		if err != nil {
+			return nil, err
+		}
+		return []string{part}, nil
 	case !s.OccurredAt.IsZero():
 		return []string{s.OccurredAt.UTC().Format(time.RFC3339Nano)}, nil
 	}

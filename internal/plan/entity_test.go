@@ -87,6 +87,25 @@ func TestEntityOfAnEvent(t *testing.T) {
 	}
 }
 
+// What a provider calls its object stands in headers and indexes like any other key.
+func TestKeysOfProvidersAreBounded(t *testing.T) {
+	p := New(&config.Config{Entities: []*config.Entity{{Name: "order", Claims: []config.Claim{{Source: "hub"}}}}})
+	long := strings.Repeat("k", 257)
+	for _, c := range []struct{ entity, version, is, why string }{
+		{"a\nb", "1", "", "entity order: key: a control character, at byte 2"},
+		{long, "1", "", "entity order: key: longer than 256 bytes"},
+		{"a", "1\n", "order/a", "entity order: version: a control character, at byte 2"},
+		{"a", long, "order/a", "entity order: version: longer than 256 bytes"},
+	} {
+		ev := event("paid", "{}")
+		ev.Entity, ev.Version = c.entity, c.version
+		routing, decisions, _ := p.Plan(1, ev, now)
+		if ev.Entity != c.is || ev.Version != "" || routing != seawall.PlanError || len(decisions) != 1 || decisions[0].Why != c.why {
+			t.Errorf("%q, version %q, %s, %v", ev.Entity, ev.Version, routing, decisions)
+		}
+	}
+}
+
 func codes(t *testing.T, versions string) (out []*expr.Code) {
 	for v := range strings.SplitSeq(versions, ",") {
 		if v != "" {

@@ -92,6 +92,26 @@ func TestG9_AnEventWithItsRecordAloneWaitsForTheLink(t *testing.T) {
 	}
 }
 
+// A claim that says its record and no key leaves the provider's out: that is what
+// the record is called, not the entity.
+func TestG9_ARecordAloneIsNoKeyOfTheProviders(t *testing.T) {
+	p := New(&config.Config{Entities: []*config.Entity{{
+		Name: "order", Unresolved: config.Unresolved{Wait: time.Hour},
+		Claims: []config.Claim{{Source: "hub", Record: code(t, ".payment")}},
+	}}})
+	ev := event("paid", `{"payment":"pi_3"}`)
+	ev.Entity = "pi_3"
+	got := p.Event(1, ev, now, Known{})
+	if ev.Entity != "" || got.Links != nil || got.Unresolved == nil || got.Unresolved.System != "hub" {
+		t.Errorf("%q: %+v", ev.Entity, got)
+	}
+	ev = event("paid", `{}`)
+	ev.Entity = "pi_3"
+	if got := p.Event(1, ev, now, Known{}); ev.Entity != "" || got.Unresolved != nil || got.Decisions[0].Why != "entity order: no key" {
+		t.Errorf("%q: %+v", ev.Entity, got)
+	}
+}
+
 func TestG9_AnEventWhoseLinkNeverComesEndsAsSaid(t *testing.T) {
 	for then, c := range map[seawall.WaitPolicy]struct {
 		state seawall.State
