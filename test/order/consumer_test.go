@@ -90,7 +90,7 @@ func (c *consumer) begin(key string) (trouble int) {
 	if c.flying[key]++; c.flying[key] > 1 {
 		c.overlaps++
 	}
-	if c.well || c.dice.IntN(10) > 2 {
+	if c.dice.IntN(10) > 2 {
 		return none
 	}
 	c.troubles++
@@ -101,13 +101,6 @@ func (c *consumer) end(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flying[key]--
-}
-
-// recover ends the troubles.
-func (c *consumer) recover() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.well = true
 }
 
 // took is what the consumer has taken on for an entity.
