@@ -27,12 +27,16 @@ type acceptance struct {
 	request []byte
 	body    []byte // as it is stored
 	planned []plannedRow
+	lined   bool // a delivery of it joins a line
 	out     *store.Accepted
 	call    int // which one of its batch it is of
 }
 
 // plannedRow is where a delivery of it goes.
-type plannedRow struct{ queue, route int32 }
+type plannedRow struct {
+	queue, route int32
+	line         place // that it joins; zero: none
+}
 
 func (a *acceptance) size() int {
 	return len(a.body) + len(a.request) + len(a.plan) + 256 + 128*len(a.planned)
@@ -97,6 +101,13 @@ func (s *Store) prepareOne(ctx context.Context, a *acceptance, in *store.Accepta
 		if p.route, err = s.names.id(ctx, d.Route); err != nil {
 			return err
 		}
+		if d.State == seawall.Pending && d.Lined() {
+			a.lined = true
+			s.lined.add(q.lane)
+			if p.line, err = s.place(ctx, d); err != nil {
+				return err
+			}
+		}
 	}
 	if e.Derived {
 		a.flags |= flagDerived
@@ -158,7 +169,11 @@ var (
 	// sequence number, in their order; the others get 0 and nothing else of
 	// them is written. The numbers pass from one part of the statement to the
 	// next as an array, which costs no join.
-	acceptSQL = `WITH k AS (
+	acceptSQL = "WITH " + numberSQL + ", e AS (" + eventSQL + "), d AS (" + deliverySQL("delivery", "due", "<") + `
+)`
+	acceptTail = ` SELECT seqs FROM s`
+
+	numberSQL = `k AS (
 	INSERT INTO dedupe AS d (source, key, event, body, expires)
 	SELECT unnest($1::int4[]), unnest($2::bytea[]), unnest($3::uuid[]), unnest($4::bytea[]), unnest($5::timestamptz[])
 	ON CONFLICT (source, key) DO UPDATE SET event = excluded.event, body = excluded.body, expires = excluded.expires
@@ -167,7 +182,8 @@ var (
 ), s AS MATERIALIZED (
 	SELECT ARRAY(SELECT CASE WHEN x.flags & 2 <> 0 OR x.id IN (SELECT event FROM k) THEN nextval('event_seq') ELSE 0 END
 		FROM (SELECT unnest($7::uuid[]) AS id, unnest($11::int2[]) AS flags) x) AS seqs
-), e AS (
+)`
+	eventSQL = `
 	INSERT INTO event (part, seq, id, source, received, occurred, flags, routing, revision, depth, cause,
 		type, entity, version, source_id, plan, request, body)
 	SELECT x.part, s.seqs[x.i], x.id, x.source, x.received, x.occurred, x.flags, x.routing, x.revision, x.depth, x.cause,
@@ -177,10 +193,7 @@ var (
 		unnest($11::int2[]) AS flags, unnest($12::int2[]) AS routing, unnest($13::int8[]) AS revision, unnest($14::int2[]) AS depth,
 		unnest($15::uuid[]) AS cause, unnest($16::text[]) AS type, unnest($17::text[]) AS entity, unnest($18::text[]) AS version,
 		unnest($19::bytea[]) AS source_id, unnest($20::bytea[]) AS plan, unnest($21::bytea[]) AS request, unnest($22::bytea[]) AS body) x
-	WHERE s.seqs[x.i] <> 0
-), d AS (` + deliverySQL("delivery", "due", "<") + `
-)`
-	acceptTail = ` SELECT seqs FROM s`
+	WHERE s.seqs[x.i] <> 0`
 
 	qAccept = &statement{"seawall_accept", acceptSQL + acceptTail, slices.Concat(acceptTypes...)}
 
@@ -257,12 +270,16 @@ func (w *accepter) write(ctx context.Context, calls []*acceptCall, errs []error)
 			w.as = append(w.as, &call.as[i])
 		}
 	}
-	repeats, err := w.accept(ctx, w.as, w.run)
+	accept := func() ([]*acceptance, error) { return w.accept(ctx, w.as, w.run) }
+	if slices.ContainsFunc(w.as, (*acceptance).more) {
+		accept = func() ([]*acceptance, error) { return w.acceptLined(ctx, w.as) }
+	}
+	repeats, err := accept()
 	if missingDay(err) {
 		for _, a := range w.as { // a day that was given up this moment
 			a.part = 0
 		}
-		repeats, err = w.accept(ctx, w.as, w.run)
+		repeats, err = accept()
 	}
 	if err != nil {
 		return err
@@ -291,6 +308,11 @@ func (s *session) accept(ctx context.Context, as []*acceptance, run func(context
 	if err != nil || len(seqs) != len(distinct) {
 		return nil, errors.Join(err, errRows)
 	}
+	return sortFresh(as, distinct, seqs), nil
+}
+
+// sortFresh gives those that are new their numbers, and returns the others.
+func sortFresh(as, distinct []*acceptance, seqs []int64) (repeats []*acceptance) {
 	fresh := make(map[*acceptance]bool, len(distinct))
 	for i, a := range distinct {
 		if seqs[i] != 0 {
@@ -300,14 +322,14 @@ func (s *session) accept(ctx context.Context, as []*acceptance, run func(context
 		}
 	}
 	if len(fresh) == len(as) {
-		return nil, nil
+		return nil
 	}
 	for _, a := range as {
 		if !fresh[a] {
 			repeats = append(repeats, a)
 		}
 	}
-	return repeats, nil
+	return repeats
 }
 
 // collapse leaves out what repeats another of the same batch: the first stands.
@@ -335,36 +357,58 @@ func (s *session) fill(as []*acceptance) *statement {
 	st := qAccept
 	cs := &s.columns
 	cs.reset(len(st.types))
+	fillKeys(cs, s.sorted(as), as, firstOf[atReceived])
+	for i, a := range as {
+		fillEvent(cs.row(firstOf[atEvents]), a)
+		for j := range a.Deliveries {
+			if a.Deliveries[j].State.Final() {
+				st = qAcceptEnded
+			}
+			fillDelivery(cs.row(firstOf[atDeliveries]), a, i, j)
+		}
+	}
+	return st
+}
+
+// fillKeys makes the columns of keys, and of the time by which they are out of date.
+func fillKeys(cs *columns, keyed, as []*acceptance, atReceived int) {
 	received := as[0].Event.ReceivedAt
 	for _, a := range as {
 		if a.Event.ReceivedAt.Before(received) {
 			received = a.Event.ReceivedAt
 		}
 	}
-	cs.row(firstOf[atReceived]).time(received)
-	for _, a := range s.sorted(as) {
+	cs.row(atReceived).time(received)
+	for _, a := range keyed {
 		cs.row(firstOf[atKeys]).int4(a.source).blob(a.key).uuid(a.Event.ID).blob(a.BodyHash[:]).time(a.Expires)
 	}
-	for i, a := range as {
-		e := a.Event
-		cs.row(firstOf[atEvents]).int4(a.part).uuid(e.ID).int4(a.source).time(e.ReceivedAt).time(e.OccurredAt).int2(a.flags).
-			int2(int16(e.Routing)).int8(e.Revision).int2(int16(e.Depth)).uuid(e.Cause).
-			text(e.Type).text(e.Entity).text(e.Version).blob([]byte(e.SourceID)).blob(a.plan).blob(a.request).blob(a.body)
-		for j := range a.Deliveries {
-			d, p := &a.Deliveries[j], &a.planned[j]
-			at := d.Due
-			if d.State.Final() {
-				at, st = d.Finished, qAcceptEnded
-			}
-			if at.IsZero() {
-				at = e.ReceivedAt
-			}
-			cs.row(firstOf[atDeliveries]).int4(int32(i + 1)).int8(int64(d.ID.N())).int4(p.queue).int2(int16(d.State)).time(at).
-				int4(int32(len(e.Body))).int4(p.route).int8(d.Revision).int2(deliveryFlags(d)).int4(int32(d.Attempts)).int4(int32(d.Round)).
-				time(unless(d.Since, e.ReceivedAt)).time(unless(d.Created, e.ReceivedAt)).text(d.Reason).text(d.Entity).blob(d.Rank)
-		}
+}
+
+func fillEvent(cs *columns, a *acceptance) {
+	e := a.Event
+	cs.int4(a.part).uuid(e.ID).int4(a.source).time(e.ReceivedAt).time(e.OccurredAt).int2(a.flags).
+		int2(int16(e.Routing)).int8(e.Revision).int2(int16(e.Depth)).uuid(e.Cause).
+		text(e.Type).text(e.Entity).text(e.Version).blob([]byte(e.SourceID)).blob(a.plan).blob(a.request).blob(a.body)
+}
+
+// fillDelivery makes the row of a delivery of the i-th event.
+func fillDelivery(cs *columns, a *acceptance, i, j int) {
+	d, p, e := &a.Deliveries[j], &a.planned[j], a.Event
+	at := d.Due
+	if d.State.Final() {
+		at = d.Finished
 	}
-	return st
+	if at.IsZero() {
+		at = e.ReceivedAt
+	}
+	cs.int4(int32(i + 1)).int8(int64(d.ID.N())).int4(p.queue).int2(int16(d.State)).time(at).
+		int4(int32(len(e.Body))).int4(p.route).int8(d.Revision).int2(deliveryFlags(d)).int4(int32(d.Attempts)).int4(int32(d.Round)).
+		time(unless(d.Since, e.ReceivedAt)).time(unless(d.Created, e.ReceivedAt)).text(d.Reason).text(d.Entity)
+	if p.line == (place{}) {
+		cs.blob(d.Rank)
+	} else {
+		cs.rank(d.Rank)
+	}
 }
 
 // sorted returns those with a key, by key.

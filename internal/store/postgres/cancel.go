@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -47,7 +48,21 @@ const qCancel = `WITH gone AS (DELETE FROM delivery WHERE id = ANY ($1) RETURNIN
 	SELECT part, id, event, queue, $2, $3, size, route, revision, flags & ~12::int2, attempts, round, since, created, $4, entity, rank, origin
 	FROM gone RETURNING id`
 
+// qSkip takes a dead one for canceled.
+const qSkip = `UPDATE finished f SET state = $3, finished = $4, reason = $5 FROM unnest($1::int8[], $2::int4[]) x(id, part)
+	WHERE f.id = x.id AND f.part IN (x.part, 0) AND f.state = 4 RETURNING f.id`
+
 func (s *Store) Cancel(ctx context.Context, ids []seawall.DeliveryID, reason string, a seawall.Action) (ended []seawall.DeliveryID, err error) {
+	return s.end(ctx, ids, reason, false, a)
+}
+
+func (s *Store) Skip(ctx context.Context, ids []seawall.DeliveryID, a seawall.Action) ([]seawall.DeliveryID, error) {
+	return s.end(ctx, ids, seawall.ReasonSkipped, true, a)
+}
+
+// end ends deliveries as canceled, dead ones too if a person says so, and has their
+// lines go on.
+func (s *Store) end(ctx context.Context, ids []seawall.DeliveryID, reason string, dead bool, a seawall.Action) (ended []seawall.DeliveryID, err error) {
 	at := a.At
 	if at.IsZero() {
 		at = s.time()
@@ -58,17 +73,29 @@ func (s *Store) Cancel(ctx context.Context, ids []seawall.DeliveryID, reason str
 		if err != nil {
 			return err
 		}
-		keys := make([]int64, len(ks))
+		ps, members, err := s.within(tx).lineUp(ctx, ks, nil)
+		if err != nil {
+			return err
+		}
+		keys, parts := make([]int64, len(ks)), make([]int32, len(ks))
 		for i, k := range ks {
-			keys[i] = k.key
+			keys[i], parts[i] = k.key, k.part
 		}
-		rows, err := tx.Query(ctx, qCancel, keys, int16(seawall.Canceled), at, orNull(legible(reason)))
+		gone, err := numbers(tx.Query(ctx, qCancel, keys, int16(seawall.Canceled), at, orNull(legible(reason))))
 		if err != nil {
 			return err
 		}
-		gone, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-		if err != nil {
-			return err
+		if dead {
+			more, err := numbers(tx.Query(ctx, qSkip, keys, parts, int16(seawall.Canceled), at, orNull(legible(reason))))
+			if err != nil {
+				return err
+			}
+			gone = append(gone, more...)
+		}
+		for _, key := range gone {
+			if m, ok := members[key]; ok {
+				ps.leave(&m, seawall.Canceled, nil, time.Time{})
+			}
 		}
 		slices.SortFunc(ks, func(a, b keyed) int { return a.at - b.at })
 		for _, k := range ks {
@@ -77,7 +104,20 @@ func (s *Store) Cancel(ctx context.Context, ids []seawall.DeliveryID, reason str
 				ended = append(ended, k.id)
 			}
 		}
+		if err := ps.proceed(ctx); err != nil {
+			return err
+		}
+		if err := ps.send(ctx, ps.write()...); err != nil {
+			return err
+		}
 		return s.record(ctx, tx, a)
 	})
 	return ended, err
+}
+
+func numbers(rows pgx.Rows, err error) ([]int64, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }

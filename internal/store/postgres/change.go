@@ -14,6 +14,7 @@ const (
 	lockDays     = iota + 1 // days are given up; shared: a finished delivery goes back to the queue
 	lockRevision            // a configuration revision is numbered
 	lockShares              // what systems take at a time is shared out
+	lockAliases             // an entity becomes another one's name; shared: links are put
 )
 
 const (
@@ -46,7 +47,7 @@ func (s *Store) change(ctx context.Context, f func(pgx.Tx) error) (err error) {
 // deadlock, a row that moved to another part, a day that is gone.
 func passing(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001" || pg.Code == "55P03") || missingDay(err)
+	return errors.Is(err, errMoved) || errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001" || pg.Code == "55P03") || missingDay(err)
 }
 
 // missingDay tells whether a row was to go where another node has given the day

@@ -76,19 +76,19 @@ func (s *Store) Claim(ctx context.Context, l store.Lease, cl store.Claim) (due [
 	if !known {
 		return nil, time.Time{}, nil // nothing was ever planned for it
 	}
-	from := s.cursors.from(queue, l.Token, cl.Rescan)
-	chosen, next, to, err := s.choose(ctx, queue, from, cl)
+	from := s.cursors.from(queue.id, l.Token, cl.Rescan)
+	chosen, next, to, err := s.choose(ctx, queue.id, from, cl)
 	if err != nil {
 		return nil, time.Time{}, judge(err)
 	}
-	if due, err = s.claimed(ctx, chosen); err != nil {
+	if due, err = s.claimed(ctx, queue.lane, chosen); err != nil {
 		return nil, time.Time{}, judge(err)
 	}
 	if limit := cl.Now.Add(-trail); to.due.After(limit) {
 		to.due, to.id = limit, 0
 	}
 	if to.due.After(from.due) || to.due.Equal(from.due) && to.id > from.id || cl.Rescan {
-		s.cursors.set(queue, to)
+		s.cursors.set(queue.id, to)
 	}
 	return due, next, nil
 }
@@ -141,7 +141,7 @@ var longAgo = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 // claimed reads the chosen deliveries with their events, in their order. One
 // that ended meanwhile is left out, and so is one that cannot be read: it harms
 // itself alone (G7).
-func (s *Store) claimed(ctx context.Context, chosen []readyRow) ([]store.Claimed, error) {
+func (s *Store) claimed(ctx context.Context, lane int32, chosen []readyRow) ([]store.Claimed, error) {
 	if len(chosen) == 0 {
 		return nil, nil
 	}
@@ -153,21 +153,13 @@ func (s *Store) claimed(ctx context.Context, chosen []readyRow) ([]store.Claimed
 	if err != nil {
 		return nil, err
 	}
-	type pair struct {
-		d deliveryRow
-		e eventRow
-	}
-	pairs := make([]*pair, len(chosen))
-	for rows.Next() {
-		p := new(pair)
-		if err := rows.Scan(append(p.d.into(false), p.e.into(true)...)...); err != nil {
-			rows.Close()
-			return nil, err
-		}
-		pairs[at[p.d.key]] = p
-	}
-	if err := rows.Err(); err != nil {
+	found, err := claimedRows(rows)
+	if err != nil {
 		return nil, err
+	}
+	pairs := make([]*claimedRow, len(chosen))
+	for i := range found {
+		pairs[at[found[i].d.key]] = &found[i]
 	}
 	out := make([]store.Claimed, 0, len(chosen))
 	for i, p := range pairs {
@@ -181,14 +173,37 @@ func (s *Store) claimed(ctx context.Context, chosen []readyRow) ([]store.Claimed
 			s.log.Error("delivery not readable", "delivery", id, "error", err)
 			continue
 		}
-		p.d.source, p.d.received, p.d.kind = p.e.source, p.e.received, p.e.kind
-		d, err := p.d.delivery(ctx, s.names)
+		c, err := p.claimed(ctx, s.names, e)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, store.Claimed{Delivery: d, Event: e})
+		if p.d.line != 0 {
+			s.lined.add(lane)
+		}
+		out = append(out, c)
 	}
 	return out, nil
+}
+
+// claimedRow is a delivery with its event.
+type claimedRow struct {
+	d deliveryRow
+	e eventRow
+}
+
+// claimedRows reads what qClaimed selects.
+func claimedRows(rows pgx.Rows) ([]claimedRow, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r claimedRow, err error) {
+		return r, row.Scan(append(r.d.into(false), r.e.into(true)...)...)
+	})
+}
+
+// claimed makes the delivery, of that event.
+func (r *claimedRow) claimed(ctx context.Context, n *names, e *seawall.Event) (c store.Claimed, err error) {
+	r.d.source, r.d.received, r.d.kind = r.e.source, r.e.received, r.e.kind
+	c.Event = e
+	c.Delivery, err = r.d.delivery(ctx, n)
+	return c, err
 }
 
 // qBegin has the fence of a settlement.

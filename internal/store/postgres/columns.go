@@ -148,6 +148,14 @@ func (cs *columns) blob(v []byte) *columns {
 	return cs
 }
 
+// rank adds bytes even if there are none: what is ordered has a rank, an empty one
+// where nothing is known.
+func (cs *columns) rank(v []byte) *columns {
+	c := cs.take()
+	c.b = append(binary.BigEndian.AppendUint32(c.b, uint32(len(v))), v...)
+	return cs
+}
+
 // text adds a text, NULL for none. What the server does not take as text is
 // replaced.
 func (cs *columns) text(v string) *columns {

@@ -22,7 +22,7 @@ const (
 
 // deliveryFlags are those that a delivery says of itself.
 func deliveryFlags(d *seawall.Delivery) int16 {
-	flags := int16(d.Step) << stepShift
+	flags := int16(d.Step)<<stepShift | int16(pack.OrderFlags(d))
 	if d.Pinned {
 		flags |= flagPinned
 	}
@@ -41,9 +41,9 @@ func keyN(key int64) int                 { return int(key & seawall.MaxDeliverie
 // it repeats. d is the delivery's table, e the event's.
 const (
 	unfinishedColumns = `d.id, d.event, d.queue, d.state, d.due, NULL::timestamptz, d.route, d.revision, d.flags, d.attempts,
-	d.round, d.since, d.created, coalesce(d.reason, ''), coalesce(d.entity, ''), d.rank`
+	d.round, d.since, d.created, coalesce(d.reason, ''), coalesce(d.entity, ''), d.rank, coalesce(d.awaits, ''), coalesce(d.line, 0)`
 	finishedColumns = `d.id, d.event, d.queue, d.state, NULL::timestamptz, d.finished, d.route, d.revision, d.flags, d.attempts,
-	d.round, d.since, d.created, coalesce(d.reason, ''), coalesce(d.entity, ''), d.rank`
+	d.round, d.since, d.created, coalesce(d.reason, ''), coalesce(d.entity, ''), d.rank, '', 0::bigint`
 	ofEventColumns = "e.source, e.received, coalesce(e.type, '')"
 
 	// Of a table d, the event that a row belongs to. OFFSET 0 has it looked up
@@ -65,6 +65,8 @@ type deliveryRow struct {
 	attempts, round               int32
 	reason, entity                string
 	rank                          []byte
+	awaits                        string
+	line                          int64
 
 	source   int32 // these three are the event's
 	received time.Time
@@ -74,7 +76,7 @@ type deliveryRow struct {
 // into lists where the columns go; ofEvent adds those of the event.
 func (r *deliveryRow) into(ofEvent bool) []any {
 	to := []any{&r.key, &r.event, &r.queue, &r.state, &r.due, &r.finished, &r.route, &r.revision, &r.flags, &r.attempts, &r.round,
-		&r.since, &r.created, &r.reason, &r.entity, &r.rank}
+		&r.since, &r.created, &r.reason, &r.entity, &r.rank, &r.awaits, &r.line}
 	if ofEvent {
 		to = append(to, &r.source, &r.received, &r.kind)
 	}
@@ -92,6 +94,11 @@ func (r *deliveryRow) delivery(ctx context.Context, n *names) (d seawall.Deliver
 		Attempts: int(r.attempts), Round: int(r.round), Revision: r.revision, Pinned: r.flags&flagPinned != 0,
 		Step: seawall.Step(r.flags >> stepShift & stepMask), Diverted: r.flags&flagDiverted != 0,
 		Since: timeOf(r.since), Created: timeOf(r.created), Finished: timeOf(r.finished)}
+	pack.SetOrder(&d, int64(r.flags))
+	d.After = patterns(r.awaits)
+	if len(d.Rank) == 0 {
+		d.Rank = nil
+	}
 	// What a row leaves out is when the event was received.
 	if d.Since.IsZero() {
 		d.Since = r.received.UTC()

@@ -28,6 +28,10 @@ type sweep struct {
 	dayMark int64     // highest sequence number of it that was looked at
 	looked  bool      // through to its end
 	busy    time.Time // when its tables were last not to be had
+
+	lineMark int64     // highest position looked at
+	lines    time.Time // when the sweep of positions began
+	rested   bool      // all were looked at
 }
 
 // sweepEvery is how long what was left behind waits for the next sweep, and
@@ -65,7 +69,42 @@ func (s *Store) Expire(ctx context.Context, o store.Expiry) (deleted int, more b
 			return deleted, true, judge(err)
 		}
 	}
-	return s.sweepOn(ctx, w, o)
+	if deleted, more, err = s.sweepOn(ctx, w, o); err != nil || more || o.Lines.IsZero() {
+		return deleted, more, err
+	}
+	more, err = s.sweepLines(ctx, w, o)
+	return deleted, more, judge(err)
+}
+
+const (
+	qLines = "SELECT id FROM position WHERE id > $1 ORDER BY id LIMIT $2"
+
+	// What joins a line writes its position, under a lock that this waits for.
+	qDropLines = `DELETE FROM position p WHERE p.id = ANY ($1) AND p.at < $2 AND p.head = 0 AND p.waiting = 0 AND p.wake IS NULL
+		AND NOT EXISTS (SELECT FROM delivery d WHERE d.line = p.id AND d.state = 1 AND d.reason = 'prerequisite')`
+)
+
+// sweepLines deletes positions that have not changed for long, a stretch at a time.
+func (s *Store) sweepLines(ctx context.Context, w *sweep, o store.Expiry) (more bool, err error) {
+	if w.lines.IsZero() || w.rested && o.Now.Sub(w.lines) >= sweepEvery {
+		w.lineMark, w.lines, w.rested = 0, o.Now, false
+	}
+	if w.rested {
+		return false, nil
+	}
+	look := o.Limit * lookFactor
+	ids, err := numbers(s.pool.Query(ctx, qLines, w.lineMark, look))
+	if err != nil {
+		return false, err
+	}
+	if len(ids) > 0 {
+		if _, err := s.pool.Exec(ctx, qDropLines, ids, o.Lines); err != nil {
+			return false, err
+		}
+		w.lineMark = ids[len(ids)-1]
+	}
+	w.rested = len(ids) < look
+	return !w.rested, nil
 }
 
 // notAhead goes by the database's clock if this node's is ahead of it: one that is
@@ -77,6 +116,9 @@ func (s *Store) notAhead(ctx context.Context, o store.Expiry) (store.Expiry, err
 	}
 	if ahead := o.Now.Sub(theirs); ahead > 0 {
 		o.Now, o.Events, o.Dead = o.Now.Add(-ahead), o.Events.Add(-ahead), o.Dead.Add(-ahead)
+		if !o.Lines.IsZero() {
+			o.Lines = o.Lines.Add(-ahead)
+		}
 	}
 	return o, nil
 }
@@ -110,7 +152,7 @@ func (s *Store) giveUp(ctx context.Context, w *sweep, day int32, o store.Expiry)
 				return err
 			}
 			last = olds[len(olds)-1].seq
-			going, staying, err := judgeOld(ctx, tx, olds, o)
+			going, staying, err := s.judgeOld(ctx, tx, olds, o)
 			if err != nil {
 				return err
 			}
@@ -179,7 +221,7 @@ func (s *Store) sweepOn(ctx context.Context, w *sweep, o store.Expiry) (deleted 
 		if len(olds) == 0 {
 			return nil
 		}
-		going, _, err := judgeOld(ctx, tx, olds, o)
+		going, _, err := s.judgeOld(ctx, tx, olds, o)
 		if err != nil {
 			return err
 		}
@@ -237,19 +279,87 @@ func (s *Store) olds(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([
 
 // judgeOld tells which events may go. One whose key is within its horizon stays,
 // since a duplicate is answered with its id.
-func judgeOld(ctx context.Context, tx pgx.Tx, olds []old, o store.Expiry) (going, staying []old, err error) {
+func (s *Store) judgeOld(ctx context.Context, tx pgx.Tx, olds []old, o store.Expiry) (going, staying []old, err error) {
 	held, err := heldKeys(ctx, tx, olds, o.Now)
 	if err != nil {
 		return nil, nil, err
 	}
+	blocks, err := s.blocks(ctx, tx, olds, held, o)
+	if err != nil {
+		return nil, nil, err
+	}
 	for i, e := range olds {
-		if e.waits || !e.received.Before(o.Events) || e.dead && !e.received.Before(o.Dead) || held[i] {
+		if e.waits || !e.received.Before(o.Events) || e.dead && (!e.received.Before(o.Dead) || blocks[e.seq]) || held[i] {
 			staying = append(staying, e)
 		} else {
 			going = append(going, e)
 		}
 	}
 	return going, staying, nil
+}
+
+const qBlocks = `SELECT f.id, coalesce(f.origin, f.queue), f.entity FROM unnest($1::int8[], $2::int4[]) u (seq, part)
+	CROSS JOIN LATERAL (SELECT * FROM finished f WHERE f.state = 4 AND f.id BETWEEN u.seq << 15 AND (u.seq << 15) + 32767 AND f.part = u.part OFFSET 0) f
+	WHERE f.flags & 96::int2 = 32 AND f.entity IS NOT NULL`
+
+// blocks are the events, by their numbers, whose dead delivery holds others up: it
+// stays, or nobody could say that they are to go on. One that holds nobody up is
+// forgotten in its position.
+func (s *Store) blocks(ctx context.Context, tx pgx.Tx, olds []old, held map[int]bool, o store.Expiry) (map[int64]bool, error) {
+	var seqs []int64
+	var parts []int32
+	for i, e := range olds {
+		if e.dead && e.received.Before(o.Dead) && !held[i] {
+			seqs, parts = append(seqs, e.seq), append(parts, e.part)
+		}
+	}
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, qBlocks, seqs, parts)
+	if err != nil {
+		return nil, err
+	}
+	at, add := map[int64]place{}, planner{seen: map[place]bool{}}
+	queues := map[int64]int32{}
+	var key int64
+	var queue int32
+	var entity string
+	_, err = pgx.ForEachRow(rows, []any{&key, &queue, &entity}, func() error {
+		at[key], queues[key] = place{entity: entity}, queue
+		return nil
+	})
+	if err != nil || len(at) == 0 {
+		return nil, err
+	}
+	for key, p := range at {
+		l, err := s.names.line(ctx, queues[key])
+		if err != nil {
+			return nil, err
+		}
+		if p.destination, err = s.names.id(ctx, l.destination); err != nil {
+			return nil, err
+		}
+		at[key] = p
+		add.add(p, queues[key])
+	}
+	ps := s.within(tx).positions()
+	if err := ps.send(ctx, ps.lock(pick{places: add.places})); err != nil {
+		return nil, err
+	}
+	out := map[int64]bool{}
+	for key, p := range at {
+		l := ps.at[p]
+		switch {
+		case l == nil || l.Block.Key != key:
+		case l.Waiting > 0:
+			out[keyEvent(key)] = true
+		default:
+			l.Until = l.Now
+			l.Pass()
+		}
+	}
+	return out, ps.send(ctx, ps.write()...)
 }
 
 // keyColumns are the dedupe keys of events, by column.
@@ -295,6 +405,7 @@ func dropKeys(ctx context.Context, tx pgx.Tx, olds []old) error {
 	b.Queue(`DELETE FROM dedupe d USING `+ofKeys+` WHERE d.source = u.source AND d.key = u.key AND d.event = u.event`, sources, keys, events)
 	b.Queue("DELETE FROM arrival WHERE event IS NOT NULL AND event = ANY ($1)", events)
 	b.Queue("DELETE FROM repeat WHERE event = ANY ($1)", events)
+	b.Queue("DELETE FROM unresolved WHERE event = ANY ($1)", events)
 	b.Queue("DELETE FROM answer a USING unnest($1::bigint[]) u (seq) WHERE a.delivery BETWEEN u.seq << 15 AND (u.seq << 15) + 32767", seqs)
 	return tx.SendBatch(ctx, b).Close()
 }

@@ -27,8 +27,10 @@ func (s *Store) Export(ctx context.Context, p store.Part, after int64, limit int
 		read = exportActions
 	case store.PartRevisions:
 		read = exportRevisions
-	case store.PartLines, store.PartLinks: // none is kept yet
-		return out, nil
+	case store.PartLines:
+		read = s.exportLines
+	case store.PartLinks:
+		read = exportLinks
 	case store.PartRest:
 		read = exportRest
 	default:
@@ -85,6 +87,9 @@ func (s *Store) exportEvents(ctx context.Context, tx pgx.Tx, out *store.Chunk, l
 		return err
 	}
 	if err := exportRepeats(ctx, tx, found, out.Events); err != nil {
+		return err
+	}
+	if err := exportUnresolved(ctx, tx, found, out.Events); err != nil {
 		return err
 	}
 	from, to := deliveryKey(found[0].seq, 0), deliveryKey(out.Next, seawall.MaxDeliveries)
@@ -243,7 +248,11 @@ func (s *Store) exportDeliveries(ctx context.Context, tx pgx.Tx, events []eventR
 		if err != nil {
 			return fmt.Errorf("delivery %d: %w", r.key, err)
 		}
-		out[n].Deliveries = append(out[n].Deliveries, store.MovedDelivery{Delivery: d, Replayed: r.flags&flagReplayed != 0})
+		m := store.MovedDelivery{Delivery: d, Replayed: r.flags&flagReplayed != 0}
+		if d.Order != seawall.Unordered || d.State == seawall.Held && d.Reason == seawall.ReasonPrerequisite {
+			m.Line = r.line
+		}
+		out[n].Deliveries = append(out[n].Deliveries, m)
 	}
 	return nil
 }
@@ -356,6 +365,9 @@ func exportRest(ctx context.Context, tx pgx.Tx, out *store.Chunk, _ int) (err er
 		return err
 	}
 	if r.Sealed, err = allSealed(ctx, tx); err != nil {
+		return err
+	}
+	if err := exportAliases(ctx, tx, r); err != nil {
 		return err
 	}
 	rates, err := tx.Query(ctx, "SELECT system, level, at FROM rate ORDER BY system")

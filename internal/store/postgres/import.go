@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -72,8 +74,9 @@ func (s *Store) importRows(ctx context.Context, c *store.Chunk) (tables, error) 
 		dedupe: &table{name: "dedupe", columns: []string{"source", "key", "event", "body", "expires"}},
 		repeat: &table{name: "repeat", columns: []string{"event", "duplicates", "conflicts"}},
 		delivery: &table{name: "delivery", columns: []string{"id", "event", "part", "queue", "state", "due", "size", "route", "revision", "flags",
-			"attempts", "round", "since", "created", "reason", "entity", "rank", "origin"}},
-		answer: &table{name: "answer", columns: []string{"delivery", "at", "status", "flags", "headers", "body"}},
+			"attempts", "round", "since", "created", "reason", "entity", "rank", "origin", "line", "awaits"}},
+		unresolved: &table{name: "unresolved", columns: []string{"event", "name", "system", "record", "until"}},
+		answer:     &table{name: "answer", columns: []string{"delivery", "at", "status", "flags", "headers", "body"}},
 		finished: &table{name: "finished", columns: []string{"id", "event", "part", "queue", "state", "finished", "size", "route", "revision",
 			"flags", "attempts", "round", "since", "created", "reason", "entity", "rank", "origin", "last"}},
 		attempt: &table{name: "attempt", columns: []string{"part", "delivery", "n", "data"}},
@@ -83,15 +86,19 @@ func (s *Store) importRows(ctx context.Context, c *store.Chunk) (tables, error) 
 			return nil, fmt.Errorf("event %s: %w", c.Events[i].Event.ID, err)
 		}
 	}
+	lines, err := s.importLines(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	people, err := importPeople(c)
-	return append(people, w.event, w.dedupe, w.repeat, w.delivery, w.finished, w.attempt, w.answer), err
+	return slices.Concat(people, lines, tables{w.event, w.dedupe, w.repeat, w.delivery, w.finished, w.attempt, w.answer, w.unresolved}), err
 }
 
 type importer struct {
 	s    *Store
 	days map[int32]bool // with tables
 
-	event, dedupe, repeat, delivery, finished, attempt, answer *table
+	event, dedupe, repeat, delivery, finished, attempt, answer, unresolved *table
 }
 
 // part is where an event goes: a day that has no tables yet is given some.
@@ -140,6 +147,9 @@ func (w *importer) add(ctx context.Context, m *store.MovedEvent) error {
 	}
 	if m.Duplicates+m.Conflicts > 0 {
 		w.repeat.add(id, m.Duplicates, m.Conflicts)
+	}
+	if r := m.Unresolved; r != nil {
+		w.unresolved.add(id, legible(r.Entity), legible(r.System), legible(r.Record), r.Until)
 	}
 	for i := range m.Deliveries {
 		if err := w.addDelivery(ctx, &m.Deliveries[i], e, id, part); err != nil {
@@ -191,8 +201,14 @@ func (w *importer) addDelivery(ctx context.Context, m *store.MovedDelivery, e *s
 	row := []any{key, id, part, q.id, int16(d.State), at, int32(len(e.Body)), route, d.Revision, flags, int32(d.Attempts), int32(d.Round),
 		orNull(unless(d.Since, e.ReceivedAt)), orNull(unless(d.Created, e.ReceivedAt)), orNull(legible(d.Reason)), orNull(legible(d.Entity)),
 		bytesOrNull(d.Rank), origin}
-	if final {
+	switch {
+	case final:
 		row = append(row, bytesOrNull(last))
+	default:
+		row = append(row, orNull(m.Line), orNull(legible(strings.Join(d.After, "\n"))))
+		if m.Line != 0 && len(d.Rank) == 0 {
+			row[16] = []byte{}
+		}
 	}
 	to.add(row...)
 	return nil
@@ -267,6 +283,9 @@ func (s *Store) importRest(ctx context.Context, tx pgx.Tx, r *store.Rest) error 
 		if _, err := tx.Exec(ctx, qNewSealed, v.Name, v.Key, v.Data, v.At, v.Version); err != nil {
 			return err
 		}
+	}
+	if err := importAliases(ctx, tx, r); err != nil {
+		return err
 	}
 	for sequence, n := range counters(r) {
 		if *n == 0 {

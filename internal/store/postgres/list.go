@@ -62,11 +62,7 @@ type listed[T any] struct {
 
 // page reads the page after the cursor.
 func (l *listing[T]) page(ctx context.Context, q querier, p store.Page) (out store.List[T], err error) {
-	limit := p.Limit
-	if limit <= 0 {
-		limit = defaultLimit
-	}
-	limit = min(limit, maxLimit)
+	limit := limitOf(p)
 	last, err := readCursor(p.Cursor, l.kind)
 	if err != nil {
 		return out, err
@@ -105,6 +101,13 @@ func (l *listing[T]) page(ctx context.Context, q querier, p store.Page) (out sto
 		}
 	}
 	return out, nil
+}
+
+func limitOf(p store.Page) int {
+	if p.Limit <= 0 {
+		return defaultLimit
+	}
+	return min(p.Limit, maxLimit)
 }
 
 // stretch is the part of what is left that is looked through next.

@@ -232,20 +232,20 @@ func (n *names) findLane(ctx context.Context, l store.Lane) (int32, error) {
 	return 0, nil
 }
 
-// findQueue returns the number of a queue, false if there is none such.
-func (n *names) findQueue(ctx context.Context, l line) (int32, bool, error) {
+// findQueue returns a queue, false if there is none such.
+func (n *names) findQueue(ctx context.Context, l line) (queue, bool, error) {
 	for _, read := range []bool{false, true} {
 		if read {
 			if err := n.load(ctx); err != nil {
-				return 0, false, err
+				return queue{}, false, err
 			}
 		}
 		n.mu.RLock()
 		q, ok := n.lines[l]
 		n.mu.RUnlock()
 		if ok {
-			return q.id, true, nil
+			return q, true, nil
 		}
 	}
-	return 0, false, nil
+	return queue{}, false, nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	qBeat = "INSERT INTO node (name, revision, schema, until) VALUES ($3, $4, 2, " + now + ` + $2)
+	qBeat = "INSERT INTO node (name, revision, schema, until) VALUES ($3, $4, 3, " + now + ` + $2)
 		ON CONFLICT (name) DO UPDATE SET revision = excluded.revision, schema = excluded.schema, until = excluded.until`
 
 	// Those that died are forgotten after a while: they are not in the way.

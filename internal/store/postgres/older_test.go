@@ -56,9 +56,8 @@ func TestG10_MigrationLetsWritersThrough(t *testing.T) {
 	s := open(t, url, postgres.Options{})
 	c := connect(t, url)
 	for _, sql := range []string{
-		"DELETE FROM goose_db_version WHERE version_id = 2",
-		"ALTER TABLE delivery DROP COLUMN origin", "ALTER TABLE finished DROP COLUMN origin", "ALTER TABLE node DROP COLUMN schema",
-		"DROP TABLE answer, system, rate, share, sealed, hold", "DROP FUNCTION seawall_take",
+		"DELETE FROM goose_db_version WHERE version_id = 3",
+		"ALTER TABLE delivery DROP COLUMN line, DROP COLUMN awaits", "DROP TABLE position, link, alias, unresolved", "DROP INDEX delivery_timer",
 	} {
 		if _, err := c.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)

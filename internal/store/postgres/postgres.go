@@ -51,6 +51,7 @@ type Store struct {
 	refusals   refusals
 	sweep      sweep
 	cursors    cursors
+	lined      linedLanes
 	signals    *signals
 
 	skew      skew

@@ -145,7 +145,7 @@ func repetitions(ctx context.Context, q querier, as []*acceptance) (rs []*repeti
 // takeOver accepts an event whose key's horizon has passed, though not yet when
 // the first event of its batch was received.
 func (s *session) takeOver(ctx context.Context, q querier, a *acceptance) error {
-	repeats, err := s.accept(ctx, []*acceptance{a}, s.exec)
+	repeats, err := s.acceptWithin(ctx, nil, []*acceptance{a})
 	if err != nil || len(repeats) == 0 {
 		return err
 	}

@@ -11,13 +11,21 @@ import (
 )
 
 func (s *Store) Replan(ctx context.Context, ev *seawall.Event, ds []seawall.Delivery, a seawall.Action) (added []seawall.Delivery, err error) {
-	lines, routes := make([]queue, len(ds)), make([]int32, len(ds))
+	lines, routes, add := make([]queue, len(ds)), make([]int32, len(ds)), planner{seen: map[place]bool{}}
+	at := make([]place, len(ds))
 	for i, d := range ds { // outside of the transaction, where names are written at once
 		if lines[i], err = s.names.queue(ctx, lineOf(&d)); err != nil {
 			return nil, judge(err)
 		}
 		if routes[i], err = s.names.id(ctx, d.Route); err != nil {
 			return nil, judge(err)
+		}
+		if d.State == seawall.Pending && d.Lined() {
+			if at[i], err = s.place(ctx, &d); err != nil {
+				return nil, judge(err)
+			}
+			add.add(at[i], lines[i].id)
+			s.lined.add(lines[i].lane)
 		}
 	}
 	err = s.change(ctx, func(tx pgx.Tx) error {
@@ -30,8 +38,11 @@ func (s *Store) Replan(ctx context.Context, ev *seawall.Event, ds []seawall.Deli
 		if err != nil {
 			return err
 		}
+		if e.ps, err = s.within(tx).lineUpNew(ctx, add); err != nil {
+			return err
+		}
 		for i, d := range ds {
-			ok, err := e.add(ctx, tx, &d, lines[i].id, routes[i], s.time())
+			ok, err := e.add(ctx, tx, &d, lines[i].id, routes[i], at[i], s.time())
 			if err != nil {
 				return err
 			}
@@ -39,15 +50,34 @@ func (s *Store) Replan(ctx context.Context, ev *seawall.Event, ds []seawall.Deli
 				added = append(added, d)
 			}
 		}
+		if err := e.ps.send(ctx, e.ps.write()...); err != nil {
+			return err
+		}
 		return s.record(ctx, tx, a)
 	})
 	return added, err
+}
+
+// lineUpNew locks the positions of places that deliveries are to join, and reads what
+// stands in their way.
+func (s *session) lineUpNew(ctx context.Context, add planner) (*positions, error) {
+	ps := s.positions()
+	if len(add.places) == 0 {
+		return ps, nil
+	}
+	p := pick{places: add.places}
+	err := s.send(ctx, ps.add(add.places, add.queues), ps.lock(p), ps.heads(p), ps.rivals(p))
+	if err == nil && len(ps.byID) < len(add.places) {
+		err = errMoved
+	}
+	return ps, err
 }
 
 // planned is an event that deliveries are added to.
 type planned struct {
 	*seawall.Event
 	part int32
+	ps   *positions // that its deliveries join
 }
 
 // replanned locks an event, sets what planning made of it, and returns it.
@@ -80,14 +110,14 @@ func (s *Store) replanned(ctx context.Context, tx pgx.Tx, ev *seawall.Event, clo
 const (
 	qRouted = `SELECT id FROM delivery WHERE id BETWEEN $1 AND $2 AND route = $4
 		UNION ALL SELECT id FROM finished WHERE id BETWEEN $1 AND $2 AND part = $3 AND route = $4 LIMIT 1`
-	qPlanned = `INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, since, created, reason, entity, rank)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13, $14, $15)`
+	qPlanned = `INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, since, created, reason, entity, rank,
+		line, awaits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13, $14, $15, $16, $17)`
 	qPlannedFinished = `INSERT INTO finished (id, event, part, queue, state, finished, size, route, revision, flags, attempts, round, since, created, reason, entity, rank)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13, $14, $15)`
 )
 
 // add adds a delivery to the event, unless its route has one.
-func (e planned) add(ctx context.Context, tx pgx.Tx, d *seawall.Delivery, queue, route int32, now time.Time) (bool, error) {
+func (e planned) add(ctx context.Context, tx pgx.Tx, d *seawall.Delivery, queue, route int32, at place, now time.Time) (bool, error) {
 	from, to := deliveryKey(e.Seq, 0), deliveryKey(e.Seq, seawall.MaxDeliveries)
 	if has, err := number(ctx, tx, qRouted, from, to, e.part, route); err != nil || has != 0 {
 		return false, err
@@ -106,14 +136,25 @@ func (e planned) add(ctx context.Context, tx pgx.Tx, d *seawall.Delivery, queue,
 	if d.Due.IsZero() {
 		d.Due = d.Created
 	}
-	q, at := qPlanned, d.Due
+	l := e.ps.at[at]
+	if l != nil {
+		e.ps.join(l, key, d, e.Version, queue)
+	}
+	q, when := qPlanned, d.Due
 	if d.State.Final() {
-		if q, at = qPlannedFinished, d.Finished; at.IsZero() {
-			at = d.Created
+		if q, when = qPlannedFinished, d.Finished; when.IsZero() {
+			when = d.Created
 		}
 	}
-	_, err = tx.Exec(ctx, q, key, [16]byte(e.ID), e.part, queue, int16(d.State), at, len(e.Body), route, d.Revision, deliveryFlags(d),
-		d.Since, d.Created, orNull(legible(d.Reason)), orNull(legible(d.Entity)), d.Rank)
+	args := []any{key, [16]byte(e.ID), e.part, queue, int16(d.State), when, len(e.Body), route, d.Revision, deliveryFlags(d),
+		d.Since, d.Created, orNull(legible(d.Reason)), orNull(legible(d.Entity)), d.Rank}
+	if !d.State.Final() {
+		args = append(args, l.number(), orNull(legible(awaited(d))))
+	}
+	if l != nil && d.Rank == nil {
+		args[14] = []byte{}
+	}
+	_, err = tx.Exec(ctx, q, args...)
 	return err == nil, err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -21,6 +22,7 @@ type statement struct {
 type session struct {
 	s        *Store
 	conn     *pgxpool.Conn
+	lent     *pgx.Conn // in its place: one that is another's, within a transaction
 	prepared map[string]bool
 	used     time.Time // when the server last answered
 	columns  columns
@@ -55,6 +57,14 @@ func (s *session) close() {
 		s.conn.Release()
 		s.conn = nil
 	}
+}
+
+// types are what values are read by.
+func (s *session) types() *pgtype.Map {
+	if s.lent != nil {
+		return s.lent.TypeMap()
+	}
+	return s.conn.Conn().TypeMap()
 }
 
 // end gives back a connection that was only for one transaction: others may
@@ -93,19 +103,17 @@ func (s *session) run(ctx context.Context, st *statement) (row [][]byte, err err
 // exec runs a statement on the connection as it is, perhaps within a
 // transaction.
 func (s *session) exec(ctx context.Context, st *statement) (row [][]byte, err error) {
-	pg := s.conn.Conn().PgConn()
-	if !s.prepared[st.name] {
-		oids := make([]uint32, len(st.types))
-		for i, t := range st.types {
-			oids[i] = arrayOf[t]
-		}
-		if _, err := pg.Prepare(ctx, st.name, st.sql, oids); err != nil {
-			return nil, err
-		}
-		s.prepared[st.name] = true
+	if err := s.prepare(ctx, st); err != nil {
+		return nil, err
 	}
+	pg := s.wire()
 	values, formats := s.columns.finish(st.types)
-	r := pg.ExecPrepared(ctx, st.name, values, formats, binaryFormat).Read()
+	var r *pgconn.Result
+	if s.lent != nil {
+		r = pg.ExecParams(ctx, st.sql, values, st.oids(), formats, binaryFormat).Read()
+	} else {
+		r = pg.ExecPrepared(ctx, st.name, values, formats, binaryFormat).Read()
+	}
 	if r.Err != nil {
 		return nil, r.Err
 	}

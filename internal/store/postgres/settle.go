@@ -2,8 +2,12 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/store/pack"
 	"github.com/seawall-dev/seawall/seawall"
@@ -23,6 +27,7 @@ type settlement struct {
 
 	out      *store.Settled
 	answered bool
+	line     int64 // the position that it left
 }
 
 // settleCall is one call of Settle.
@@ -30,11 +35,20 @@ type settleCall struct{ ss []settlement }
 
 // careful tells whether a call needs more than the one statement.
 func (c *settleCall) careful() bool {
-	return slices.ContainsFunc(c.ss, func(s settlement) bool { return s.rare() || len(s.outcomes) > 0 || s.Answer != nil })
+	return slices.ContainsFunc(c.ss, func(s settlement) bool {
+		return s.rare() || len(s.outcomes) > 0 || s.Answer != nil || len(s.Links)+len(s.Unlink) > 0
+	})
 }
 
 // rare tells whether the statement does not fit it.
-func (st *settlement) rare() bool { return st.Disable != "" || st.Move != nil || st.key == 0 }
+func (st *settlement) rare() bool {
+	return st.Disable != "" || st.Move != nil || st.key == 0 || st.over()
+}
+
+// over tells whether it says of a wait that it is for a person now.
+func (st *settlement) over() bool {
+	return st.Attempt == nil && st.State == seawall.Held && (st.Reason == seawall.ReasonLate || st.Reason == seawall.ReasonPrerequisite)
+}
 
 func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Settled, error) {
 	out := make([]store.Settled, len(ss))
@@ -96,13 +110,18 @@ func (s *Store) prepareSettlements(ctx context.Context, ss []store.Settlement, o
 }
 
 // settler is one writer of settlements.
-type settler struct{ session }
+type settler struct {
+	session
+	lines   *positions       // of the transaction; nil: nothing in it belongs to a line
+	members map[int64]member // deliveries of lines that are settled, as they stood
+}
 
 func (w *settler) flush(ctx context.Context, calls []*settleCall) []error {
 	errs := make([]error, len(calls))
-	quick, careful := sortOut(calls)
+	quick, lined, careful := w.sortOut(calls)
 	w.each(calls, quick, errs, func(calls []*settleCall) error { return w.quick(ctx, calls) })
-	for _, i := range quick {
+	w.each(calls, lined, errs, func(calls []*settleCall) error { return w.lined(ctx, calls) })
+	for _, i := range append(quick, lined...) {
 		if errs[i] == nil && slices.ContainsFunc(calls[i].ss, func(s settlement) bool { return !s.answered }) {
 			careful = append(careful, i)
 		}
@@ -112,23 +131,28 @@ func (w *settler) flush(ctx context.Context, calls []*settleCall) []error {
 	return errs
 }
 
-// sortOut finds the calls that are one statement, and the others: those with
-// more to write, and those about a delivery that a call before them is about.
-func sortOut(calls []*settleCall) (quick, careful []int) {
+// sortOut finds the calls that are one statement, those of lanes in which deliveries
+// belong to lines, and the others: those with more to write, and those about a
+// delivery that a call before them is about.
+func (w *settler) sortOut(calls []*settleCall) (quick, lined, careful []int) {
 	seen := make(map[seawall.DeliveryID]bool, len(calls))
 	for i, call := range calls {
-		later := call.careful()
+		later, lines := call.careful(), false
 		for j := range call.ss {
 			later = later || seen[call.ss[j].Delivery]
+			lines = lines || w.s.lined.has(call.ss[j].lane)
 			seen[call.ss[j].Delivery] = true
 		}
-		if later {
+		switch {
+		case later:
 			careful = append(careful, i)
-		} else {
+		case lines:
+			lined = append(lined, i)
+		default:
 			quick = append(quick, i)
 		}
 	}
-	return quick, careful
+	return quick, lined, careful
 }
 
 // each writes some of the calls together, and if that fails for what one of them
@@ -154,55 +178,120 @@ func (w *settler) each(all []*settleCall, some []int, errs []error, write func([
 // quick writes settlements with the one statement that is its own transaction.
 // Those that it does not fit are left unanswered.
 func (w *settler) quick(ctx context.Context, calls []*settleCall) error {
-	var ss []*settlement
-	for _, call := range calls {
-		for i := range call.ss {
-			ss = append(ss, &call.ss[i])
-		}
+	ss := unanswered(calls)
+	f := w.fences(ss)
+	f.fill(&w.columns)
+	row, err := w.run(ctx, qSettle)
+	if err == nil {
+		err = f.read(row)
 	}
-	err := w.settle(ctx, ss, w.run)
 	if err == nil {
 		w.s.stats.committed(len(calls))
 	}
 	return err
 }
 
-// careful writes what is left unanswered of the calls in a transaction.
-func (w *settler) careful(ctx context.Context, calls []*settleCall) error {
-	var todo []*settlement
+// unanswered are the settlements that are left.
+func unanswered(calls []*settleCall) (ss []*settlement) {
 	for _, call := range calls {
 		for i := range call.ss {
 			if s := &call.ss[i]; !s.answered {
-				todo = append(todo, s)
+				ss = append(ss, s)
 			}
 		}
 	}
-	again := false
+	return ss
+}
+
+// careful writes what is left unanswered of the calls in a transaction.
+func (w *settler) careful(ctx context.Context, calls []*settleCall) error {
+	todo := unanswered(calls)
+	var events []*acceptance
+	lined := false
+	for _, s := range todo {
+		lined = lined || w.s.lined.has(s.lane)
+		for i := range s.outcomes {
+			events = append(events, &s.outcomes[i])
+			lined = lined || s.outcomes[i].lined
+		}
+	}
+	planned, again := keepPlans(events), false
+	var next handing
 	err := w.transaction(ctx, func(q querier) error {
+		planned.restore()
 		for _, s := range todo {
-			s.answered = false
-			for i := range s.outcomes {
-				if again { // perhaps because a day was given up this moment
-					s.outcomes[i].part = 0
-				}
+			s.answered, s.line, s.Next = false, 0, nil
+		}
+		if again { // perhaps because a day was given up this moment
+			for _, a := range events {
+				a.part = 0
 			}
 		}
 		again = true
-		for _, ss := range rounds(todo) {
-			if err := w.round(ctx, q, ss); err != nil {
+		w.lines = nil
+		if lined {
+			if err := w.lineUpAll(ctx, q, todo, events); err != nil {
 				return err
 			}
 		}
-		return nil
+		err := w.settleAll(ctx, q, todo, &next)
+		if lane := new(linedLane); errors.As(err, &lane) {
+			w.s.lined.add(int32(*lane))
+			lined = true
+			return errMoved
+		}
+		return err
 	})
+	w.lines = nil
 	if err == nil {
 		w.s.stats.committed(len(calls))
+		next.hand(ctx, w.s)
 		return nil
 	}
 	for _, s := range todo {
-		s.answered = false
+		s.answered, s.line, s.Next = false, 0, nil
 	}
+	planned.restore()
 	return err
+}
+
+// settleAll settles within a transaction.
+func (w *settler) settleAll(ctx context.Context, q querier, todo []*settlement, next *handing) error {
+	var came []*settlement
+	for _, ss := range rounds(todo) {
+		did, err := w.round(ctx, q, ss)
+		if err != nil {
+			return err
+		}
+		came = append(came, did...)
+	}
+	if w.lines != nil {
+		if err := w.lines.proceed(ctx); err != nil {
+			return err
+		}
+		if err := w.send(ctx, append(w.lines.write(), next.take(w.lines, came)...)...); err != nil {
+			return err
+		}
+	}
+	var outcomes []*acceptance
+	var links, unlinks []seawall.Link
+	for _, s := range came {
+		for i := range s.outcomes {
+			outcomes = append(outcomes, &s.outcomes[i])
+		}
+		links, unlinks = append(links, s.Links...), append(unlinks, s.Unlink...)
+	}
+	if err := w.send(ctx, learn(links, unlinks, w.s.time())...); err != nil {
+		return err
+	}
+	if len(outcomes) == 0 {
+		return nil
+	}
+	repeats, err := w.acceptWithin(ctx, w.lines, outcomes)
+	if err != nil || len(repeats) == 0 {
+		return err
+	}
+	return w.repeated(ctx, q, repeats)
 }
 
 // rounds splits settlements so that each delivery is in a round once, the
@@ -221,50 +310,44 @@ func rounds(ss []*settlement) (out [][]*settlement) {
 }
 
 // round settles what is about different deliveries, within a transaction: what
-// fits the statement by it, the others one by one, and then what comes with
-// those that took effect.
-func (w *settler) round(ctx context.Context, q querier, ss []*settlement) error {
-	var plain []*settlement
+// fits the statement by it, the others one by one. It returns those that took effect.
+func (w *settler) round(ctx context.Context, q querier, ss []*settlement) (came []*settlement, err error) {
+	var plain, answers []*settlement
 	for _, s := range ss {
 		if !s.rare() {
 			plain = append(plain, s)
 		}
 	}
 	if len(plain) > 0 {
-		if err := w.settle(ctx, plain, w.exec); err != nil {
-			return err
+		st, f := qSettle, w.fences(plain)
+		if w.lines != nil {
+			st = qSettleLined
 		}
+		f.fill(&w.columns)
+		row, err := w.exec(ctx, st)
+		if err == nil {
+			err = f.read(row)
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.left(plain)
 	}
-	var outcomes []*acceptance
-	var answers []*settlement
 	for _, s := range ss {
-		came := true
+		did := true
 		if !s.answered {
-			var err error
-			if came, err = w.s.settleOne(ctx, q, s); err != nil {
-				return err
+			if did, err = w.settleOne(ctx, q, s); err != nil {
+				return nil, err
 			}
 		}
-		if came && *s.out == store.Done {
-			for i := range s.outcomes {
-				outcomes = append(outcomes, &s.outcomes[i])
-			}
+		if did && *s.out == store.Done {
+			came = append(came, s)
 			if s.Answer != nil {
 				answers = append(answers, s)
 			}
 		}
 	}
-	if err := addAnswers(ctx, q, answers); err != nil {
-		return err
-	}
-	if len(outcomes) == 0 {
-		return nil
-	}
-	repeats, err := w.accept(ctx, outcomes, w.exec)
-	if err != nil || len(repeats) == 0 {
-		return err
-	}
-	return w.repeated(ctx, q, repeats)
+	return came, addAnswers(ctx, q, answers)
 }
 
 const (
@@ -280,14 +363,23 @@ const (
 // was committed before and its caller never heard. What the next attempt does comes
 // with the state, in the bits where flags have it: a column of its own would cost
 // each batch.
-var qSettle = &statement{"seawall_settle", `WITH fence AS MATERIALIZED (
+//
+// What belongs to a line is left alone: the lines' positions must be locked.
+var qSettle = &statement{"seawall_settle", settleSQL("d.line IS NULL"), settleTypes}
+
+// qSettleLined is for when they are. What waits for its turn or has not joined yet
+// is settled by itself.
+var qSettleLined = &statement{"seawall_settle_lined", settleSQL("(d.state <> 1 OR d.line IS NULL OR d.reason = 'unknown')"), settleTypes}
+
+func settleSQL(fits string) string {
+	return strings.ReplaceAll(`WITH fence AS MATERIALIZED (
 	SELECT w.i FROM unnest($1::int4[], $2::text[], $3::int8[]) WITH ORDINALITY w(lane, node, token, i)
 	JOIN lane l ON l.id = w.lane WHERE l.node = w.node AND l.token = w.token FOR SHARE OF l
 ), done AS (
 	DELETE FROM delivery d USING (SELECT unnest($4::int8[]) AS id, unnest($5::int4[]) AS fence, unnest($6::int2[]) AS state,
 		unnest($7::timestamptz[]) AS at, unnest($8::int4[]) AS n, unnest($9::text[]) AS reason, unnest($10::bytea[]) AS last) x, queue q
 	WHERE d.id = x.id AND q.id = d.queue AND q.lane = ($1::int4[])[x.fence] AND (x.n IS NULL OR x.n = d.attempts + 1)
-		AND (x.fence IN (SELECT i FROM fence)) IS TRUE
+		AND (x.fence IN (SELECT i FROM fence)) IS TRUE AND FITS
 	RETURNING d.*, x.state AS to_state, x.at AS at, x.n AS n, x.reason AS why, x.last AS last
 ), finish AS (
 	INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created,
@@ -295,29 +387,34 @@ var qSettle = &statement{"seawall_settle", `WITH fence AS MATERIALIZED (
 	SELECT part, id, event, queue, to_state, at, size, route, revision, flags & ~12::int2, coalesce(n, attempts), round + (n IS NOT NULL)::int4,
 		since, created, why, entity, rank, last, origin FROM done
 ), again AS (
-	UPDATE delivery d SET state = x.state & 3, flags = d.flags & ~12::int2 | x.state & 12::int2, due = x.at, attempts = coalesce(x.n, d.attempts), round = d.round + (x.n IS NOT NULL)::int4,
+	UPDATE delivery d SET state = x.state & 3, flags = (d.flags & ~12::int2) | (x.state & 12::int2), due = x.at, attempts = coalesce(x.n, d.attempts), round = d.round + (x.n IS NOT NULL)::int4,
 		reason = x.reason
 	FROM (SELECT unnest($11::int8[]) AS id, unnest($12::int4[]) AS fence, unnest($13::int2[]) AS state,
 		unnest($14::timestamptz[]) AS at, unnest($15::int4[]) AS n, unnest($16::text[]) AS reason, unnest($17::bytea[]) AS data) x, queue q
 	WHERE d.id = x.id AND q.id = d.queue AND q.lane = ($1::int4[])[x.fence] AND (x.n IS NULL OR x.n = d.attempts + 1)
-		AND (x.fence IN (SELECT i FROM fence)) IS TRUE
+		AND (x.fence IN (SELECT i FROM fence)) IS TRUE AND FITS
 	RETURNING d.id, d.part, x.n, x.data
 ), tried AS (
 	INSERT INTO attempt (part, delivery, n, data) SELECT part, id, n, data FROM again WHERE n IS NOT NULL
 )
-SELECT ARRAY(SELECT i FROM fence), ARRAY(SELECT id FROM done UNION ALL SELECT id FROM again)`,
-	[]uint32{oidInt4, oidText, oidInt8,
-		oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidText, oidBytes,
-		oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidText, oidBytes}}
+SELECT ARRAY(SELECT i FROM fence), ARRAY(SELECT id FROM done UNION ALL SELECT id FROM again)`, "FITS", fits)
+}
 
-// settle runs the statement for settlements of different deliveries and answers
-// those that it fits: done, or fenced.
-func (s *session) settle(ctx context.Context, ss []*settlement, run func(context.Context, *statement) ([][]byte, error)) error {
-	fences := s.fillSettlements(ss)
-	row, err := run(ctx, qSettle)
-	if err != nil {
-		return err
-	}
+var settleTypes = []uint32{oidInt4, oidText, oidInt8,
+	oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidText, oidBytes,
+	oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidText, oidBytes}
+
+// fences are settlements of different deliveries, with what must stand for them to
+// have effect.
+type fences struct {
+	ss []*settlement
+	of []int32 // the number of each one's fence
+}
+
+func (s *session) fences(ss []*settlement) *fences { return &fences{ss: ss} }
+
+// read answers those that the statement fitted: done, or fenced.
+func (f *fences) read(row [][]byte) error {
 	standing, err := parseInts(nil, row[0])
 	if err != nil {
 		return err
@@ -334,15 +431,28 @@ func (s *session) settle(ctx context.Context, ss []*settlement, run func(context
 	for _, key := range written {
 		done[key] = true
 	}
-	for i, st := range ss {
+	for i, st := range f.ss {
 		switch {
-		case !stands[fences[i]]:
+		case !stands[f.of[i]]:
 			*st.out, st.answered = store.Fenced, true
 		case done[st.key]:
 			*st.out, st.answered = store.Done, true
 		}
 	}
 	return nil
+}
+
+// due is when the delivery, which has not ended, is tried next. One that is held is
+// not, until something else happens.
+func (st *settlement) due() time.Time {
+	switch {
+	case !st.Due.IsZero():
+		return st.Due
+	case st.State == seawall.Held:
+		return order.Never
+	default:
+		return st.At
+	}
 }
 
 // step is what the next attempt does, as flags have it.
@@ -360,41 +470,39 @@ type fence struct {
 	token int64
 }
 
-// fillSettlements makes the columns, and returns the number of each one's fence.
-// Rows are locked in the order of their ids.
-func (s *session) fillSettlements(ss []*settlement) []int32 {
-	cs := &s.columns
-	cs.reset(len(qSettle.types))
-	numbers, fences := map[fence]int32{}, make([]int32, len(ss))
+// fill makes the columns. Rows are locked in the order of their ids.
+func (f *fences) fill(cs *columns) {
+	ss := f.ss
+	cs.reset(len(settleTypes))
+	numbers := map[fence]int32{}
+	f.of = make([]int32, len(ss))
 	var all []fence
 	for _, st := range ss {
-		f := fence{st.lane, st.Lease.Node, st.Lease.Token}
-		if _, ok := numbers[f]; !ok {
-			numbers[f] = 0
-			all = append(all, f)
+		of := fence{st.lane, st.Lease.Node, st.Lease.Token}
+		if _, ok := numbers[of]; !ok {
+			numbers[of] = 0
+			all = append(all, of)
 		}
 	}
 	slices.SortFunc(all, func(a, b fence) int { return int(a.lane - b.lane) })
-	for i, f := range all {
-		numbers[f] = int32(i + 1)
-		cs.row(atFences).int4(f.lane).word(f.node).int8(f.token)
+	for i, of := range all {
+		numbers[of] = int32(i + 1)
+		cs.row(atFences).int4(of.lane).word(of.node).int8(of.token)
 	}
-	order := make([]int, len(ss))
+	sorted := make([]int, len(ss))
 	for i, st := range ss {
-		fences[i] = numbers[fence{st.lane, st.Lease.Node, st.Lease.Token}]
-		order[i] = i
+		f.of[i] = numbers[fence{st.lane, st.Lease.Node, st.Lease.Token}]
+		sorted[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return int(ss[a].key - ss[b].key) })
-	for _, i := range order {
+	slices.SortFunc(sorted, func(a, b int) int { return int(ss[a].key - ss[b].key) })
+	for _, i := range sorted {
 		st := ss[i]
 		first, at := atFinal, st.At
 		if !st.State.Final() {
 			first = atAgain
-			if at = st.Due; at.IsZero() {
-				at = st.At
-			}
+			at = st.due()
 		}
-		cs.row(first).int8(st.key).int4(fences[i]).int2(int16(st.State) | st.step()).time(at)
+		cs.row(first).int8(st.key).int4(f.of[i]).int2(int16(st.State) | st.step()).time(at)
 		if st.Attempt != nil {
 			cs.int4(int32(st.Attempt.N))
 		} else {
@@ -402,5 +510,4 @@ func (s *session) fillSettlements(ss []*settlement) []int32 {
 		}
 		cs.text(st.Reason).blob(st.attempt)
 	}
-	return fences
 }

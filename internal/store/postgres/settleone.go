@@ -13,7 +13,7 @@ import (
 
 const (
 	qStands   = "SELECT true FROM lane WHERE id = $1 AND node = $2 AND token = $3 FOR SHARE"
-	qStanding = `SELECT d.part, d.queue, q.lane, d.attempts FROM delivery d JOIN queue q ON q.id = d.queue WHERE d.id = $1 FOR UPDATE OF d`
+	qStanding = `SELECT d.part, d.queue, q.lane, d.attempts, coalesce(d.line, 0), d.state, coalesce(d.reason, '') FROM delivery d JOIN queue q ON q.id = d.queue WHERE d.id = $1 FOR UPDATE OF d`
 	qEnded    = `SELECT f.part, f.queue, q.lane, f.attempts, f.state, f.last FROM finished f JOIN queue q ON q.id = f.queue
 		WHERE f.id = $1 AND f.part IN ($2, 0) FOR UPDATE OF f`
 
@@ -34,11 +34,14 @@ const (
 // standing is where a delivery stands before it is settled.
 type standing struct {
 	part, queue, lane, attempts int32
+	line                        int64
+	state                       int16
+	reason                      string
 }
 
 // settleOne settles what the statement does not fit. came tells whether this
 // call did it: not if the very same was committed before.
-func (s *Store) settleOne(ctx context.Context, q querier, st *settlement) (came bool, err error) {
+func (w *settler) settleOne(ctx context.Context, q querier, st *settlement) (came bool, err error) {
 	*st.out, st.answered = store.Fenced, true
 	var stands bool
 	err = q.QueryRow(ctx, qStands, st.lane, st.Lease.Node, st.Lease.Token).Scan(&stands)
@@ -60,15 +63,19 @@ func (s *Store) settleOne(ctx context.Context, q querier, st *settlement) (came 
 		st.key = deliveryKey(at.seq, st.Delivery.N())
 	}
 	var now standing
-	err = q.QueryRow(ctx, qStanding, st.key).Scan(&now.part, &now.queue, &now.lane, &now.attempts)
+	err = q.QueryRow(ctx, qStanding, st.key).Scan(&now.part, &now.queue, &now.lane, &now.attempts, &now.line, &now.state, &now.reason)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return s.settleEnded(ctx, q, st)
+		return w.settleEnded(ctx, q, st)
 	case err != nil:
 		return false, err
 	case now.lane != st.lane:
 		*st.out = store.Fenced
 		return false, nil
+	case now.line != 0 && w.lines == nil:
+		return false, new(linedLane(st.lane))
+	case st.over() && (seawall.State(now.state) != seawall.Held || now.reason != st.Reason):
+		return false, nil // the wait was over before this was decided
 	}
 	*st.out = store.Done
 	if st.Attempt != nil {
@@ -77,20 +84,22 @@ func (s *Store) settleOne(ctx context.Context, q querier, st *settlement) (came 
 		}
 	}
 	if st.Disable != "" {
-		if err := s.disable(ctx, q, st, now.queue); err != nil {
+		if err := w.s.disable(ctx, q, st, now.queue); err != nil {
 			return false, err
 		}
 	}
 	tried, data := st.numbered(now.attempts + 1)
 	if st.State.Final() {
 		_, err = q.Exec(ctx, qFinish, st.key, int16(st.State), st.At, tried, orNull(legible(st.Reason)), data)
+		w.leave(st)
 		return true, err
 	}
-	due := st.Due
-	if due.IsZero() {
-		due = st.At
+	state, due, reason, step := st.State, st.due(), st.Reason, st.step()
+	displaced := w.waits(st)
+	if displaced { // its place was taken while it was tried
+		state, reason, step = seawall.Held, seawall.ReasonEarlier, 0
 	}
-	if _, err = q.Exec(ctx, qAgain, st.key, int16(st.State), due, tried, orNull(legible(st.Reason)), st.step()); err != nil {
+	if _, err = q.Exec(ctx, qAgain, st.key, int16(state), due, tried, orNull(legible(reason)), step); err != nil {
 		return true, err
 	}
 	if tried != 0 {
@@ -98,8 +107,8 @@ func (s *Store) settleOne(ctx context.Context, q querier, st *settlement) (came 
 			return true, err
 		}
 	}
-	if st.Move != nil {
-		return true, s.divert(ctx, q, st, now)
+	if st.Move != nil && !displaced {
+		return true, w.s.divert(ctx, q, st, now)
 	}
 	return true, nil
 }
@@ -107,7 +116,7 @@ func (s *Store) settleOne(ctx context.Context, q querier, st *settlement) (came 
 // settleEnded keeps the attempt of a delivery that has ended: someone canceled
 // it, or this very settlement was committed and its caller never heard. Of a call that
 // was canceled as it was being made, what was answered all the same is kept, too.
-func (s *Store) settleEnded(ctx context.Context, q querier, st *settlement) (came bool, err error) {
+func (w *settler) settleEnded(ctx context.Context, q querier, st *settlement) (came bool, err error) {
 	var now standing
 	var state int16
 	var last []byte
@@ -129,9 +138,12 @@ func (s *Store) settleEnded(ctx context.Context, q querier, st *settlement) (cam
 		return false, err
 	}
 	if st.Disable != "" {
-		if err := s.disable(ctx, q, st, now.queue); err != nil {
+		if err := w.s.disable(ctx, q, st, now.queue); err != nil {
 			return false, err
 		}
+	}
+	if st.Attempt.Outcome == seawall.OK {
+		w.seen(st)
 	}
 	// The attempt that ended it will not be the last.
 	if _, err := q.Exec(ctx, qMoveLast, st.key, now.part); err != nil {

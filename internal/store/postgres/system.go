@@ -61,6 +61,11 @@ func (s *Store) SetSystem(ctx context.Context, next store.SystemState, outcomes 
 	// What is accepted goes by a statement of its own: see session.
 	w := &session{s: s}
 	defer w.end(ctx)
+	events := make([]*acceptance, len(as))
+	for i := range as {
+		events[i] = &as[i]
+	}
+	planned := keepPlans(events)
 	known, again := next.Version, false
 	next.Version++
 	err = w.transaction(ctx, func(q querier) error {
@@ -84,19 +89,18 @@ func (s *Store) SetSystem(ctx context.Context, next store.SystemState, outcomes 
 			}
 			return err
 		}
-		var events []*acceptance
+		planned.restore()
 		for i := range as {
 			if again { // perhaps because a day was given up this moment
 				as[i].part = 0
 			}
-			events = append(events, &as[i])
 		}
 		again = true
 		now, done = next, true
 		if len(events) == 0 {
 			return nil
 		}
-		repeats, err := w.accept(ctx, events, w.exec)
+		repeats, err := w.acceptWithin(ctx, nil, events)
 		if err != nil || len(repeats) == 0 {
 			return err
 		}

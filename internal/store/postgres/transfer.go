@@ -41,7 +41,7 @@ func (s *Store) Identity(ctx context.Context) (store.Identity, error) {
 
 const qHolds = `SELECT NOT EXISTS (SELECT FROM event) AND NOT EXISTS (SELECT FROM arrival) AND NOT EXISTS (SELECT FROM action)
 	AND NOT EXISTS (SELECT FROM revision) AND NOT EXISTS (SELECT FROM token) AND NOT EXISTS (SELECT FROM gate)
-	AND NOT EXISTS (SELECT FROM sealed)`
+	AND NOT EXISTS (SELECT FROM sealed) AND NOT EXISTS (SELECT FROM link) AND NOT EXISTS (SELECT FROM alias)`
 
 func identity(ctx context.Context, q querier) (store.Identity, error) {
 	i := store.Identity{Marks: map[store.Part]int64{}}

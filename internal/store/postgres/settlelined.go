@@ -1,0 +1,218 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// linedLanes are those in which deliveries belong to lines, as far as this node
+// has seen: what is settled there takes two round trips. The others are settled by
+// one statement, which finds out if that is not so.
+type linedLanes struct{ of sync.Map }
+
+func (l *linedLanes) has(lane int32) bool {
+	_, ok := l.of.Load(lane)
+	return ok
+}
+
+func (l *linedLanes) add(lane int32) {
+	if !l.has(lane) {
+		l.of.Store(lane, true)
+	}
+}
+
+// linedLane is the error of a transaction that came upon the first of a lane.
+type linedLane int32
+
+func (l *linedLane) Error() string { return fmt.Sprintf("store: lane %d has lines", int32(*l)) }
+
+// lined writes settlements of which some belong to lines: the positions are locked
+// and the deliveries settled, then it is decided whose turn it is now, and that is
+// written and committed. What the statement does not fit is left unanswered.
+func (w *settler) lined(ctx context.Context, calls []*settleCall) error {
+	ss := unanswered(calls)
+	var next handing
+	err := w.atomic(ctx, func() error {
+		keys := keysToSettle(ss)
+		for _, st := range ss {
+			st.answered, st.line, st.Next = false, 0, nil
+		}
+		w.lines = w.positions()
+		var found, firsts []member
+		f := w.fences(ss)
+		err := w.send(ctx, request{st: beginTx}, w.lines.lock(pick{keys: keys}), request{qMembers, ints(keys), members(&found)},
+			request{qFollowers, ints(keys), members(&firsts)}, request{qSettleLined, f.fill, func(rows pgx.Rows) error {
+				for rows.Next() {
+					if err := f.read(rows.RawValues()); err != nil {
+						return err
+					}
+				}
+				return rows.Err()
+			}})
+		if err != nil {
+			return err
+		}
+		w.members = byKey(found)
+		w.left(ss)
+		if err := w.lines.proceedWith(ctx, firsts); err != nil {
+			return err
+		}
+		rs := append(w.lines.write(), next.take(w.lines, ss)...)
+		return w.send(ctx, append(rs, request{st: commitTx})...)
+	})
+	w.lines = nil
+	if err != nil {
+		for _, st := range ss {
+			st.answered, st.line, st.Next = false, 0, nil
+		}
+		return err
+	}
+	w.s.stats.committed(len(calls))
+	next.hand(ctx, w.s)
+	return nil
+}
+
+// qFollowers reads who may follow those that are being settled.
+var qFollowers = &statement{"seawall_followers", `WITH RECURSIVE f AS (
+	SELECT n.* FROM (SELECT DISTINCT p.id AS line FROM delivery o JOIN position p ON p.id = o.line
+		WHERE o.id = ANY ($1::int8[]) AND p.waiting > 0) l
+		CROSS JOIN LATERAL (` + firstOfLine + `) n
+	UNION ALL ` + nextClock + `
+	)
+	SELECT ` + memberColumns + ` FROM f CROSS JOIN LATERAL (SELECT * FROM delivery WHERE id = f.id OFFSET 0) d`, []uint32{oidInt8}}
+
+func keysToSettle(ss []*settlement) (keys []int64) {
+	for _, st := range ss {
+		if st.key != 0 {
+			keys = append(keys, st.key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// left takes those out of their lines that were settled for good.
+func (w *settler) left(ss []*settlement) {
+	if w.lines == nil {
+		return
+	}
+	for _, st := range ss {
+		if st.answered && *st.out == store.Done && st.State.Final() {
+			w.leave(st)
+		}
+	}
+}
+
+func (w *settler) leave(st *settlement) {
+	if m, ok := w.members[st.key]; ok && w.lines != nil {
+		w.lines.leave(&m, st.State, st.Done, st.Pass)
+		st.line = m.line
+	}
+}
+
+// waits tells whether a delivery, which is to be tried again, has lost its turn
+// meanwhile. One that is held for a person from now on waits for it no longer.
+func (w *settler) waits(st *settlement) bool {
+	m, ok := w.members[st.key]
+	if !ok || w.lines == nil || !m.turns() {
+		return false
+	}
+	if l := w.lines.byID[m.line]; st.State == seawall.Held && l != nil {
+		l.Waiting--
+		return false
+	}
+	return true
+}
+
+// seen notes that a delivery was delivered although it had ended otherwise.
+func (w *settler) seen(st *settlement) {
+	if m, ok := w.members[st.key]; ok && w.lines != nil {
+		w.lines.leave(&m, seawall.Delivered, st.Done, st.Pass)
+	}
+}
+
+// lineUpAll locks the positions of all that is to be settled within a transaction,
+// and of the events that come with it.
+func (w *settler) lineUpAll(ctx context.Context, q querier, todo []*settlement, events []*acceptance) (err error) {
+	var ks []keyed
+	for _, st := range todo {
+		if st.key == 0 {
+			at, err := find(ctx, q, st.Delivery.Event())
+			if errors.Is(err, seawall.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			st.key = deliveryKey(at.seq, st.Delivery.N())
+		}
+		ks = append(ks, keyed{id: st.Delivery, key: st.key, part: dayOf(st.Delivery.Event())})
+	}
+	w.lines, w.members, err = w.lineUp(ctx, ks, events)
+	return err
+}
+
+// handing is what settlements hand to the owner: whose turn came with each.
+type handing struct {
+	to   map[int64]*settlement // by delivery
+	rows []claimedRow
+}
+
+var qHanded = &statement{"seawall_handed", "SELECT " + unfinishedColumns + ", " + eventColumns + ", e.body FROM delivery d" + joinEvent +
+	" WHERE d.id = ANY ($1::int8[])", []uint32{oidInt8}}
+
+// take is the request that reads those whose turn came.
+func (h *handing) take(ps *positions, ss []*settlement) []request {
+	h.to, h.rows = map[int64]*settlement{}, nil
+	lines := map[int64]*settlement{}
+	for _, st := range ss {
+		if st.line != 0 {
+			lines[st.line] = st
+		}
+	}
+	var keys []int64
+	for id, st := range lines {
+		if l := ps.byID[id]; l != nil && ps.freed[l.Head.Key] {
+			h.to[l.Head.Key] = st
+			keys = append(keys, l.Head.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	slices.Sort(keys)
+	return []request{{qHanded, ints(keys), func(rows pgx.Rows) (err error) {
+		h.rows, err = claimedRows(rows)
+		return err
+	}}}
+}
+
+// hand gives them out, once that is committed.
+func (h *handing) hand(ctx context.Context, s *Store) {
+	for i := range h.rows {
+		r := &h.rows[i]
+		st := h.to[r.d.key]
+		e, err := r.e.event(ctx, s.names, true)
+		if err != nil || st == nil {
+			s.log.Error("delivery not readable", "key", r.d.key, "error", err)
+			continue
+		}
+		c, err := r.claimed(ctx, s.names, e)
+		if err != nil {
+			s.log.Error("delivery not readable", "key", r.d.key, "error", err)
+			continue
+		}
+		if q, err := s.names.line(ctx, r.d.queue); err != nil || q.lane != st.lane {
+			c.Event = nil
+		}
+		st.Next = &c
+	}
+}
