@@ -18,24 +18,14 @@ func (p *path) inLine(t *try, s *store.Settlement) {
 	}
 	switch s.State {
 	case seawall.Delivered:
-		l := p.now() // those that wait for it were planned by this, as a rule
-		s.Done = l.fulfils(l.firstDestination(d), d)
+		l := p.now() // what waits for it was planned by this, as a rule
+		entity, _ := seawall.EntityName(d.Entity)
+		s.Done = l.plan.Fulfils(l.firstDestination(d), entity, d.Type)
 	case seawall.Dead:
 		if r := t.live.routes[d.Route]; r != nil && r.PassAfter > 0 && d.Order == seawall.Sequence {
 			s.Pass = s.At.Add(r.PassAfter)
 		}
 	}
-}
-
-// fulfils are the prerequisites at a destination that a delivery is.
-func (l *live) fulfils(destination string, d *seawall.Delivery) []string {
-	p, _ := any(l.plan).(interface {
-		Fulfils(destination, entity, typ string) []string
-	})
-	if p == nil {
-		return nil
-	}
-	return p.Fulfils(destination, d.Entity, d.Type)
 }
 
 // firstDestination is where a delivery was to go at first, by its name now. Its

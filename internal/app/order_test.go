@@ -1,10 +1,12 @@
 package app
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -44,6 +46,48 @@ func TestG7_PoisonInALineIsQuarantinedAsElsewhere(t *testing.T) {
 			if ends := d.poisonous(deaths); ends != (deaths == c.deaths) {
 				t.Errorf("%s, %d tries before: death %d ends it: %t", c.order, c.before, deaths, ends)
 			}
+		}
+	}
+}
+
+// A settlement says what those behind it need to know, by where its line is: also
+// of a delivery that went to its fallback.
+func TestG5_SettlementsSayWhatTheyMeanForTheLine(t *testing.T) {
+	c := &config.Config{
+		Entities:     []*config.Entity{{Name: "order"}},
+		Destinations: []*config.Destination{{Name: "ledger", RenamedFrom: "old"}, {Name: "ops"}},
+		Routes: []*config.Route{
+			{Name: "all", From: "shop", To: "ledger", Entity: "order", Order: seawall.Sequence, PassAfter: time.Hour},
+			{Name: "paid", From: "shop", To: "ledger", Entity: "order", After: []string{"order.created", "order.*"}},
+		},
+	}
+	l := &live{
+		plan: plan.New(c), routes: map[string]*config.Route{"all": c.Routes[0]},
+		destinations: map[string]*config.Destination{"ledger": c.Destinations[0], "old": c.Destinations[0], "ops": c.Destinations[1]},
+	}
+	p := &path{}
+	p.run.Store(l)
+	now := time.Date(2026, 11, 25, 1, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		d     seawall.Delivery
+		state seawall.State
+		done  []string
+		pass  time.Time
+	}{
+		"delivered":         {seawall.Delivery{Destination: "ledger", Counts: true}, seawall.Delivered, []string{"order.created", "order.*"}, time.Time{}},
+		"under an old name": {seawall.Delivery{Destination: "old", Counts: true}, seawall.Delivered, []string{"order.created", "order.*"}, time.Time{}},
+		"by the fallback":   {seawall.Delivery{Destination: "ops", Diverted: true, Order: seawall.Sequence}, seawall.Delivered, []string{"order.created", "order.*"}, time.Time{}},
+		"to another":        {seawall.Delivery{Destination: "ops", Counts: true}, seawall.Delivered, nil, time.Time{}},
+		"none waits":        {seawall.Delivery{Destination: "ledger"}, seawall.Delivered, nil, time.Time{}},
+		"dead":              {seawall.Delivery{Destination: "ledger", Order: seawall.Sequence}, seawall.Dead, nil, now.Add(time.Hour)},
+		"dead, not in line": {seawall.Delivery{Destination: "ledger", Counts: true}, seawall.Dead, nil, time.Time{}},
+		"again":             {seawall.Delivery{Destination: "ledger", Order: seawall.Sequence}, seawall.Pending, nil, time.Time{}},
+	} {
+		c.d.Route, c.d.Entity, c.d.Type = "all", "order/1001", "order.created"
+		s := store.Settlement{State: c.state, At: now}
+		p.inLine(&try{Claimed: &store.Claimed{Delivery: c.d}, live: l}, &s)
+		if !slices.Equal(s.Done, c.done) || !s.Pass.Equal(c.pass) {
+			t.Errorf("%s: %v, passed at %s", name, s.Done, s.Pass)
 		}
 	}
 }
