@@ -20,10 +20,11 @@ func (s *server) cancelMany(ctx context.Context, in *struct{ Body CancelRequest 
 	}
 	run := canceling{s: s, r: &r, out: CancelResult{DryRun: r.DryRun}}
 	if ids != nil {
-		if ids, err = s.those(ctx, ids, func(d *seawall.Delivery) bool { return !d.State.Final() }); err != nil {
+		ds, err := s.those(ctx, ids, func(d *seawall.Delivery) bool { return !d.State.Final() })
+		if err != nil {
 			return nil, err
 		}
-		for chunk := range slices.Chunk(ids, manyChunk) {
+		for chunk := range slices.Chunk(ds, manyChunk) {
 			if err := run.chunk(ctx, chunk); err != nil {
 				return nil, err
 			}
@@ -45,7 +46,7 @@ func (s *server) cancelMany(ctx context.Context, in *struct{ Body CancelRequest 
 		if err != nil {
 			return nil, fmt.Errorf("cancel: %w", err)
 		}
-		if err := run.chunk(ctx, each(l.Items, func(d seawall.Delivery) seawall.DeliveryID { return d.ID })); err != nil {
+		if err := run.chunk(ctx, l.Items); err != nil {
 			return nil, err
 		}
 		if at.Cursor = l.Next; at.Cursor == "" {
@@ -66,16 +67,17 @@ type canceling struct {
 	out CancelResult
 }
 
-func (p *canceling) chunk(ctx context.Context, ids []seawall.DeliveryID) error {
-	p.out.Matched += len(ids)
-	if p.r.DryRun || len(ids) == 0 {
+func (p *canceling) chunk(ctx context.Context, ds []seawall.Delivery) error {
+	p.out.Matched += len(ds)
+	if p.r.DryRun || len(ds) == 0 {
 		return nil
 	}
-	a := p.s.action(ctx, "cancel", "", manyDetail(p.r.Filter, len(ids), detail("reason", p.r.Reason)))
-	ended, err := p.s.Store.Cancel(ctx, ids, canceledBy(ctx, p.r.Reason), a)
+	a := p.s.action(ctx, "cancel", "", manyDetail(p.r.Filter, len(ds), detail("reason", p.r.Reason)))
+	ended, err := p.s.Store.Cancel(ctx, each(ds, idOf), canceledBy(ctx, p.r.Reason), a)
 	if err != nil {
 		return fmt.Errorf("cancel: %w", err)
 	}
 	p.out.Canceled += len(ended)
+	p.s.wakeLines(slices.DeleteFunc(slices.Clone(ds), func(d seawall.Delivery) bool { return !d.Lined() }))
 	return nil
 }

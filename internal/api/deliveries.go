@@ -4,17 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-const (
-	configOriginal = "original"
-	skipped        = "skipped" // the reason that lets what waits behind go on
-)
+const configOriginal = "original"
 
 // DeliveryPath is an operation on one delivery.
 type DeliveryPath struct {
@@ -45,8 +44,8 @@ func (s *server) registerDeliveries(doc huma.API) {
 			"A conflict if its destination is no longer in the configuration, or if a newer version of its entity made it "+
 			"pointless and force is not set."), s.replayOne)
 	handle(s, doc, op("cancel-delivery", http.MethodPost, "/deliveries/{id}/cancel", tag, "End an unfinished delivery", ""), s.cancelOne)
-	handle(s, doc, op("skip-delivery", http.MethodPost, "/deliveries/{id}/skip", tag, "Skip an unfinished delivery",
-		"Ends it as canceled with the reason \"skipped\", so that what waits behind it goes on."), s.skip)
+	handle(s, doc, op("skip-delivery", http.MethodPost, "/deliveries/{id}/skip", tag, "Skip an unfinished or a dead delivery",
+		"Ends it as canceled with the reason \"skipped\", so that what waits behind it in order goes on."), s.skip)
 }
 
 func (s *server) listDeliveries(ctx context.Context, in *DeliveryQuery) (*answer[Page[Delivery]], error) {
@@ -146,11 +145,24 @@ func (s *server) cancelOne(ctx context.Context, in *struct {
 	if in.Body != nil {
 		reason = in.Body.Reason
 	}
-	return s.end(ctx, in.DeliveryPath, "cancel", canceledBy(ctx, reason), reason)
+	d, err := s.delivery(ctx, in.DeliveryPath)
+	if err != nil {
+		return nil, err
+	}
+	return s.end(ctx, d, func(ids []seawall.DeliveryID) ([]seawall.DeliveryID, error) {
+		return s.Store.Cancel(ctx, ids, canceledBy(ctx, reason), s.action(ctx, "cancel", d.ID.String(), detail("reason", reason)))
+	})
 }
 
+// skip lets what waits behind a delivery go on without it.
 func (s *server) skip(ctx context.Context, in *DeliveryPath) (*answer[Delivery], error) {
-	return s.end(ctx, *in, "skip", skipped, "")
+	d, err := s.delivery(ctx, *in)
+	if err != nil {
+		return nil, err
+	}
+	return s.end(ctx, d, func(ids []seawall.DeliveryID) ([]seawall.DeliveryID, error) {
+		return s.Store.Skip(ctx, ids, s.action(ctx, "skip", d.ID.String(), nil))
+	})
 }
 
 // canceledBy is the reason of a canceled delivery: by whom, and why if told.
@@ -161,27 +173,44 @@ func canceledBy(ctx context.Context, reason string) string {
 	return "by " + by(ctx) + ": " + reason
 }
 
-// end cancels one delivery. One that is canceled already is left as it is; one
+// end ends one delivery as canceled. One that is so already is left as it is; one
 // that ended otherwise is a conflict.
-func (s *server) end(ctx context.Context, p DeliveryPath, what, reason, told string) (*answer[Delivery], error) {
-	d, err := s.delivery(ctx, p)
+func (s *server) end(ctx context.Context, d *seawall.Delivery, order func(ids []seawall.DeliveryID) ([]seawall.DeliveryID, error)) (*answer[Delivery], error) {
+	ended, err := order([]seawall.DeliveryID{d.ID})
 	if err != nil {
-		return nil, err
-	}
-	a := s.action(ctx, what, d.ID.String(), detail("reason", told))
-	ended, err := s.Store.Cancel(ctx, []seawall.DeliveryID{d.ID}, reason, a)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", what, d.ID, err)
+		return nil, fmt.Errorf("end %s: %w", d.ID, err)
 	}
 	now, err := s.again(ctx, d.ID)
 	if err != nil {
 		return nil, err
 	}
 	if len(ended) == 0 && now.Body.State != seawall.Canceled.String() {
-		return nil, seawall.Errorf(seawall.ErrConflict, "%s cannot be ended: it is %s", d.ID, now.Body.State)
+		err := seawall.Errorf(seawall.ErrConflict, "%s cannot be ended: it is %s", d.ID, now.Body.State)
+		if d.State == seawall.Dead && d.Order == seawall.Sequence {
+			err = err.WithHint("skip has what waits behind a dead one go on")
+		}
+		return nil, err
 	}
-	s.Gateway.Wake(d.Destination)
+	s.wakeLines([]seawall.Delivery{*d})
 	return now, nil
+}
+
+// wakeLines wakes the queues in which somebody's turn may have come, now that these
+// have ended: theirs, and those that they were in before a fallback's.
+func (s *server) wakeLines(ended []seawall.Delivery) {
+	c, _ := s.Gateway.Config()
+	var names []string
+	for i := range ended {
+		d := &ended[i]
+		names = append(names, d.Destination)
+		if r := slices.IndexFunc(c.Routes, func(r *config.Route) bool { return r.Name == d.Route }); d.Diverted && r >= 0 {
+			names = append(names, c.Routes[r].To)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		s.Gateway.Wake(name)
+	}
 }
 
 func (s *server) again(ctx context.Context, id seawall.DeliveryID) (*answer[Delivery], error) {

@@ -103,21 +103,23 @@ func parseIDs(in []string) ([]seawall.DeliveryID, error) {
 	return out, nil
 }
 
-// those keeps those of the ids of which ok holds. One that does not exist is an
-// error, before anything is done.
-func (s *server) those(ctx context.Context, ids []seawall.DeliveryID, ok func(*seawall.Delivery) bool) ([]seawall.DeliveryID, error) {
-	var out []seawall.DeliveryID
+// those are the deliveries of the ids of which ok holds. One that does not exist is
+// an error, before anything is done.
+func (s *server) those(ctx context.Context, ids []seawall.DeliveryID, ok func(*seawall.Delivery) bool) ([]seawall.Delivery, error) {
+	var out []seawall.Delivery
 	for _, id := range ids {
 		d, err := s.Store.Delivery(ctx, id)
 		if err != nil {
 			return nil, about("delivery", id, err)
 		}
 		if ok(d) {
-			out = append(out, id)
+			out = append(out, *d)
 		}
 	}
 	return out, nil
 }
+
+func idOf(d seawall.Delivery) seawall.DeliveryID { return d.ID }
 
 // manyDetail is what the record of a chunk says.
 func manyDetail(f *Filter, count int, more ...map[string]string) map[string]string {

@@ -47,10 +47,11 @@ func (s *server) replayMany(ctx context.Context, in *struct{ Body ReplayRequest 
 	}
 	run := replaying{s: s, r: &r, every: every, due: at.Due, out: ReplayResult{DryRun: r.DryRun}}
 	if ids != nil {
-		if ids, err = s.those(ctx, ids, (*seawall.Delivery).Replayable); err != nil {
+		ds, err := s.those(ctx, ids, (*seawall.Delivery).Replayable)
+		if err != nil {
 			return nil, err
 		}
-		for chunk := range slices.Chunk(ids, manyChunk) {
+		for chunk := range slices.Chunk(each(ds, idOf), manyChunk) {
 			if err := run.chunk(ctx, chunk); err != nil {
 				return nil, err
 			}
