@@ -232,6 +232,8 @@ routes:
   - { from: calls, to: b, name: r14, entity: order, order: sequence }
   - { from: app, to: a, name: r15, entity: order, fetch: false, after: [] }
   - { from: app, to: a, name: r16, when: $link.crm != null }
+  - { from: app, to: a, name: r17, entity: order, types: [order.created, "order.p*"], after: ["order.*"] }
+  - { from: app, to: a, name: r18, entity: order, after: ["*", order.x] }
 ---
 x:12:33: routes[0].entity: no entity "ordr"
 hint: did you mean "order"?
@@ -298,6 +300,10 @@ x:27:72: routes[15].after: an empty list would match nothing
 hint: leave the key out for all types
 x:28:42: routes[16].when: $link is not known here
 hint: links are known when something is sent; there are $event, $entity, and what the expression names itself with “as $name”
+x:29:94: routes[17].after: has no effect: all that the route takes are such events
+hint: name those that come first, which do not wait themselves
+x:30:58: routes[18].after: has no effect: all that the route takes are such events
+hint: name those that come first, which do not wait themselves
 ===
 systems: { crm: { url: https://crm.example/api } }
 sources: { app: { provider: none } }

@@ -35,6 +35,9 @@ func (o *object) ordering(c *Config, route *Route) {
 	case route.From != "" && !e.tells(route.From, route.Types):
 		entity.fail("entities: { "+e.Name+": { "+route.From+": … } } says which of its events are", "no event that comes this way is about %s", e.Name)
 	}
+	if route.Order != seawall.Unordered && !route.Fetch && c.unversioned(e, route) {
+		kind.warn("nothing tells a version of its events: they count as they come; version: says it, or time: of the source")
+	}
 	if route.Fetch && e.Fetch == nil {
 		o.get("fetch").failKey("entities: { "+e.Name+": { fetch: { system: …, path: … } } } says how", "the current record of %s cannot be read: the entity has no fetch", e.Name)
 	}
@@ -88,6 +91,21 @@ func (e *Entity) tells(source string, types []string) bool {
 	})
 }
 
+// unversioned tells whether nothing orders the events that a route takes of an
+// entity: neither a version, nor a provider that may know one, nor a time.
+func (c *Config) unversioned(e *Entity, route *Route) bool {
+	for _, s := range c.Sources {
+		if s.Name != route.From || s.Provider == nil || s.Provider.Traits().Objects || s.Settings.Time != nil {
+			continue
+		}
+		return slices.ContainsFunc(e.Claims, func(claim Claim) bool {
+			_, _, both := meet(claim.Types, route.Types)
+			return claim.Source == s.Name && both && len(claim.Version) == 0
+		})
+	}
+	return false
+}
+
 // orders checks the routes that bring one entity to one destination against each
 // other, and what destinations ask of their routes.
 func (r *reader) orders(c *Config, at []*object) {
@@ -116,8 +134,19 @@ func (r *reader) orders(c *Config, at []*object) {
 	r.links(c)
 }
 
-// prerequisites checks that what is waited for is something that comes.
+// prerequisites checks that what is waited for is something that comes, and that
+// something waits.
 func (o *object) prerequisites(c *Config, route *Route) {
+	kinds := route.Types
+	if len(kinds) == 0 {
+		kinds = []string{"*"}
+	}
+	waits := slices.ContainsFunc(kinds, func(kind string) bool {
+		return !slices.ContainsFunc(route.After, func(pattern string) bool { return covers(pattern, kind) })
+	})
+	if len(route.After) > 0 && !waits {
+		o.get("after").fail("name those that come first, which do not wait themselves", "has no effect: all that the route takes are such events")
+	}
 	for _, item := range o.get("after").list() {
 		pattern := item.text()
 		comes := slices.ContainsFunc(c.Routes, func(other *Route) bool {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,6 +193,31 @@ entities:
 	}
 	if want := []string{"a clock fetch unresolved false false 1h0m0s", "b unresolved true true 1h0m0s", "c clock fetch false false 1m0s"}; !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+}
+
+// Events without any version are ordered as they come, which is hardly meant.
+func TestOrderWithoutAVersionIsWarnedOf(t *testing.T) {
+	const file = `
+sources:
+  app: { provider: none%s }
+  shop: { provider: shopify, secret: "${SECRET}" }
+destinations: { d: { url: https://d.example } }
+entities: { order: { app: { types: [a], key: .id }, shop: {} }, user: { app: { types: [b], key: .id, version: .v } } }
+routes: [{ from: app, types: [%s], to: d, entity: %s, order: latest }, { from: shop, to: d, entity: order, order: latest }]
+`
+	for _, c := range []struct {
+		source, types, entity string
+		warned                bool
+	}{
+		{"", "a", "order", true},
+		{"", "b", "user", false},
+		{", time: .at", "a", "order", false},
+	} {
+		warnings := parse(t, fmt.Sprintf(file, c.source, c.types, c.entity)).Warnings
+		if len(warnings) > 0 != c.warned || c.warned && !strings.HasPrefix(warnings[0], "x:7:57: routes[0].order: nothing tells a version of its events") {
+			t.Errorf("%+v: %q", c, warnings)
+		}
 	}
 }
 

@@ -224,10 +224,24 @@ func parseTime(s string) (decimal, bool) {
 		return decimal{}, false
 	}
 	// The fraction counts on from the second, before 1970 too.
+	if unix := t.Unix(); len(fraction) <= 9 && unix < 9e9 && unix > -9e9 { // fits, as nearly always
+		n, scale := int64(0), int64(1)
+		for i := range len(fraction) {
+			n, scale = n*10+int64(fraction[i]-'0'), scale*10
+		}
+		if n += unix * scale; n < 0 {
+			return whole(true, strconv.FormatInt(-n, 10), len(fraction)), true
+		}
+		return whole(false, strconv.FormatInt(n, 10), len(fraction)), true
+	}
 	n := new(big.Int)
 	n.SetString(fraction, 10)
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(len(fraction))), nil)
 	n.Add(n, new(big.Int).Mul(big.NewInt(t.Unix()), scale))
-	text := new(big.Int).Abs(n).String()
-	return newDecimal(n.Sign() < 0, text, len(text)-len(fraction)), true
+	return whole(n.Sign() < 0, new(big.Int).Abs(n).String(), len(fraction)), true
+}
+
+// whole is the number of the digits, of which the last ones are a fraction.
+func whole(negative bool, digits string, fraction int) decimal {
+	return newDecimal(negative, digits, len(digits)-fraction)
 }

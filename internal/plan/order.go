@@ -37,8 +37,8 @@ type prerequisite struct {
 	glob    glob
 }
 
-// prerequisites are what the routes to a destination wait for, of an entity.
-func prerequisites(c *config.Config) map[line][]prerequisite {
+// waitedFor are what the routes to a destination wait for, of an entity.
+func waitedFor(c *config.Config) map[line][]prerequisite {
 	out := map[line][]prerequisite{}
 	for _, r := range c.Routes {
 		l := line{r.To, r.Entity}
@@ -55,12 +55,19 @@ func prerequisites(c *config.Config) map[line][]prerequisite {
 // Fulfils lists the patterns of prerequisites, of an entity's name, that an event of
 // a type fulfils once it is delivered to a destination.
 func (p *Planner) Fulfils(destination, entity, typ string) (patterns []string) {
-	for _, q := range p.before[line{destination, entity}] {
+	for _, q := range p.prerequisites(destination, entity) {
 		if q.glob.match(typ) {
 			patterns = append(patterns, q.pattern)
 		}
 	}
 	return patterns
+}
+
+func (p *Planner) prerequisites(destination, entity string) []prerequisite {
+	if len(p.before) == 0 {
+		return nil // as nearly always, and without a look
+	}
+	return p.before[line{destination, entity}]
 }
 
 // arrange gives a delivery its place among others of its entity at its destination.
@@ -70,7 +77,7 @@ func (p *Planner) arrange(r *route, s *subject, d *seawall.Delivery) {
 		return
 	}
 	name, _ := seawall.EntityName(s.Entity)
-	for _, q := range p.before[line{r.to, name}] {
+	for _, q := range p.prerequisites(r.to, name) {
 		d.Counts = d.Counts || q.glob.match(s.Type)
 	}
 	if r.entity != name {

@@ -38,7 +38,7 @@ type route struct {
 
 // New prepares the routes of a configuration.
 func New(c *config.Config) *Planner {
-	p := &Planner{routes: make(map[string][]route, len(c.Sources)), claims: claims(c), names: names(c), before: prerequisites(c)}
+	p := &Planner{routes: make(map[string][]route, len(c.Sources)), claims: claims(c), names: names(c), before: waitedFor(c)}
 	destinations := make(map[string]*config.Destination, len(c.Destinations))
 	for _, d := range c.Destinations {
 		destinations[d.Name] = d

@@ -188,10 +188,12 @@ func BenchmarkPlan(b *testing.B) {
 	claims := map[string]*config.Entity{
 		"entity of the provider": {Name: "order", Claims: []config.Claim{{Source: "hub"}}},
 		"entity by jq":           {Name: "order", Claims: []config.Claim{{Source: "hub", Key: code(b, ".ref"), Version: []*expr.Code{code(b, ".action")}}}},
+		"ordered":                {Name: "order", Claims: []config.Claim{{Source: "hub"}}},
 	}
 	plain := []*config.Route{{Name: "r", From: "hub", To: "a"}}
 	for name, routes := range map[string][]*config.Route{
 		"entity of the provider": plain, "entity by jq": plain,
+		"ordered": {{Name: "r", From: "hub", To: "a", Entity: "order", Order: seawall.Sequence}},
 		"plain":   {{Name: "r", From: "hub", To: "a"}},
 		"types":   {{Name: "r", From: "hub", Types: []string{"issues.*", "push"}, To: "a"}, {Name: "s", From: "hub", Types: []string{"issues.*"}, To: "a"}},
 		"when":    {{Name: "r", From: "hub", When: code(b, `.ref == "refs/heads/main"`), To: "a"}},
@@ -204,6 +206,7 @@ func BenchmarkPlan(b *testing.B) {
 			}
 			p := New(c)
 			ev := event("push", body)
+			ev.Version = "2026-11-24T12:00:00Z"
 			b.ReportAllocs()
 			for b.Loop() {
 				p.Plan(1, ev, now)
