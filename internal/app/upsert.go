@@ -24,7 +24,16 @@ import (
 // created again.
 
 // staleFind is from when on what a find did not show may be there after all.
-const staleFind = 5 * time.Second
+const staleFind = time.Minute
+
+// stale tells whether the record is to be looked for once more before it is created:
+// the delivery has waited since, for a paused destination or for its system. Where
+// that takes so long each time, once more is enough.
+func (t *try) stale() bool {
+	n := len(t.past)
+	twice := n >= 2 && t.past[n-2].Step == seawall.Check && t.past[n-2].Outcome == seawall.OK
+	return t.at.Sub(t.Delivery.Due) >= staleFind && !twice
+}
 
 func (t *try) keeping() settle.Keeping {
 	p := t.policy
@@ -45,7 +54,7 @@ func (p *path) upsert(ctx context.Context, t *try) store.Settlement {
 		return p.created(t, nil, send.Reply{At: t.at, Sent: true, Err: errDoubt}, "")
 	case known != "":
 		return p.update(ctx, t, known)
-	case d.Step == seawall.Create && (len(u.Find) == 0 || t.at.Sub(d.Due) < staleFind):
+	case d.Step == seawall.Create && (len(u.Find) == 0 || !t.stale()):
 		return p.create(ctx, t)
 	case len(u.Find) == 0:
 		s := t.wait(p.app.Now(), d.Reason)
