@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,16 +127,20 @@ func TestABurstIsDeliveredAsOneFetchedRecord(t *testing.T) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	slices.Sort(o.got)
-	want := []string{`/hook fetched {"id":7,"read":1}`, `/mail/7 fetched {"event":1,"of":7,"read":1}`}
+	counts := map[string]int{}
+	for _, got := range o.got {
+		counts[got]++
+	}
 	for v := 2; v <= 10; v++ {
-		want = append(want, `/hook fetched {"id":7,"read":2}`, fmt.Sprintf(`/mail/7 fetched {"event":%d,"of":7,"read":2}`, v))
+		if want := fmt.Sprintf(`/mail/7 fetched {"event":%d,"of":7,"read":2}`, v); counts[want] != 1 {
+			t.Errorf("%d times: %s", counts[want], want)
+		}
 	}
-	slices.Sort(want)
-	if !slices.Equal(o.got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(o.got, "\n"), strings.Join(want, "\n"))
+	if n := counts[`/hook fetched {"id":7,"read":2}`]; n < 9 {
+		t.Errorf("%d hooks have the second read", n)
 	}
-	as, err := r.store.Attempts(t.Context(), r.to("mail")[0].ID)
+	last := r.until(r.to("mail")[0].ID, seawall.Delivered)
+	as, err := r.store.Attempts(t.Context(), last.ID)
 	if err != nil || len(as) != 1 || len(as[0].Asked) != 1 || as[0].Asked[0].What != seawall.Fetches ||
 		string(as[0].Asked[0].Response.Body) != `{"order":{"id":7,"read":2}}` || as[0].Request.Method != "POST" {
 		t.Errorf("%+v, %v", as, err)
@@ -158,8 +161,8 @@ func TestARecordThatCannotBeReadIsAFailedAttempt(t *testing.T) {
 		"the answer is longer than 1024 KiB": func(w http.ResponseWriter, _ int) {
 			fmt.Fprintf(w, `{"order":%q}`, strings.Repeat("x", 1<<20))
 		},
-		"connection closed":               func(http.ResponseWriter, int) { panic(http.ErrAbortHandler) },
-		"record: cannot take .order of a": func(w http.ResponseWriter, _ int) { fmt.Fprint(w, `[]`) },
+		"connection closed":          func(http.ResponseWriter, int) { panic(http.ErrAbortHandler) },
+		"record: .order of an array": func(w http.ResponseWriter, _ int) { fmt.Fprint(w, `[]`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -176,7 +179,7 @@ func TestARecordThatCannotBeReadIsAFailedAttempt(t *testing.T) {
 				t.Fatalf("%d attempts, %v", len(as), err)
 			}
 			for _, a := range as {
-				if a.Outcome != seawall.Failed || !strings.Contains(a.Error, "the record was not fetched: ") || !strings.Contains(a.Error, strings.TrimSuffix(name, " a")) ||
+				if a.Outcome != seawall.Failed || !strings.Contains(a.Error, "the record was not fetched: ") || !strings.Contains(a.Error, name) ||
 					a.Request.Method != "" || len(a.Asked) != 1 || a.Asked[0].Error == "" {
 					t.Errorf("%+v", a)
 				}

@@ -278,6 +278,14 @@ func JudgeFind(k Keeping, d *seawall.Delivery, past []seawall.Attempt, f Sought,
 	case f.Held != "":
 		v.Outcome, v.Error = seawall.Failed, f.Held
 		return held(v, f.Held)
+	case f.Record != "" && adopted(d, past):
+		// It was another's by the time that the link was to be kept, or a person took it
+		// away.
+		v.Outcome, v.Error = seawall.Failed, "record "+clip(f.Record)+" was adopted, and the link was not kept"
+		if v = k.retry(&t, v, v.Error, 0, doubted); v.State != seawall.Pending {
+			v = held(v, v.Error)
+		}
+		return v
 	case f.Record != "":
 		v.State, v.Due, v.Step, v.Reason = seawall.Pending, now, seawall.Send, "record "+clip(f.Record)+" is adopted"
 		v.Next = v.Reason + ", and updated at once"
@@ -312,6 +320,17 @@ func JudgeFind(k Keeping, d *seawall.Delivery, past []seawall.Attempt, f Sought,
 	v.State, v.Due, v.Step, v.Reason = seawall.Pending, now, seawall.Create, why
 	v.Next = "created again at once: " + why
 	return v
+}
+
+// adopted tells whether a record was adopted just before: a find was answered, and
+// what was to follow was no creation.
+func adopted(d *seawall.Delivery, past []seawall.Attempt) bool {
+	for i := len(past) - 1; i >= 0 && d.Step == seawall.Send && past[i].Step == seawall.Check; i-- {
+		if past[i].Outcome == seawall.OK {
+			return true
+		}
+	}
+	return false
 }
 
 // createsAgain tells whether what no find shows in time is created again: unless the

@@ -163,7 +163,10 @@ func TestG6_Finds(t *testing.T) {
 	}{
 		{"found", nil, nil, Sought{Record: "55"}, 0, seawall.OK, seawall.Pending, seawall.Send, "", 0},
 		{"found after a doubt", nil, []string{"lost"}, Sought{Record: "55"}, 0, seawall.OK, seawall.Pending, seawall.Send, "", 0},
+		{"found, and the link was not kept", nil, []string{"none"}, Sought{Record: "55"}, 0, seawall.Failed, seawall.Pending, seawall.Send, "", 5 * time.Second},
 		{"another's", nil, nil, Sought{Held: "record 55 is that of user/8"}, 0, seawall.Failed, seawall.Held, seawall.Send, "record: record 55 is that of user/8", 0},
+		{"never kept", nil, []string{"none", "unread", "unread", "unread", "unread", "unread", "unread", "unread", "unread", "unread", "unread"}, Sought{Record: "55"}, 0,
+			seawall.Failed, seawall.Held, seawall.Send, "record: record 55 was adopted, and the link was not kept", 0},
 		{"none", nil, nil, Sought{}, 0, seawall.OK, seawall.Pending, seawall.Create, "", 0},
 		{"none yet", nil, []string{"lost"}, Sought{}, 0, seawall.Unknown, seawall.Pending, seawall.Check, "", 2 * time.Second},
 		{"none within the lag", nil, []string{"lost"}, Sought{}, 20 * time.Second, seawall.Unknown, seawall.Pending, seawall.Check, "", 10 * time.Second},
