@@ -281,28 +281,24 @@ func (s *session) lineUp(ctx context.Context, ks []keyed, events []*acceptance) 
 		keys[i] = k.key
 	}
 	slices.Sort(keys)
-	var ended []member
-	fill := func(cs *columns) {
-		for _, k := range ks {
-			cs.row(0).int8(k.key).int4(k.part)
-		}
+	read := func(to *[]member) request {
+		return request{qEndedMembers, func(cs *columns) {
+			for _, k := range ks {
+				cs.row(0).int8(k.key).int4(k.part)
+			}
+		}, membersWith(to, true)}
 	}
-	if err := s.send(ctx, request{qEndedMembers, fill, membersWith(&ended, true)}); err != nil {
+	var before, ended, found []member
+	if err := s.send(ctx, read(&before)); err != nil {
 		return nil, nil, err
 	}
 	p, add := pick{keys: keys}, planner{seen: map[place]bool{}}
-	at := make([]place, len(ended))
-	for i := range ended {
-		q, err := s.s.names.line(ctx, ended[i].queue)
+	for i := range before {
+		at, err := s.s.placeOf(ctx, &before[i])
 		if err != nil {
 			return nil, nil, err
 		}
-		id, err := s.s.names.id(ctx, q.destination)
-		if err != nil {
-			return nil, nil, err
-		}
-		at[i] = place{id, ended[i].entity}
-		add.add(at[i], ended[i].queue)
+		add.add(at, before[i].queue)
 	}
 	for _, a := range events {
 		for _, r := range a.planned {
@@ -311,8 +307,7 @@ func (s *session) lineUp(ctx context.Context, ks []keyed, events []*acceptance) 
 	}
 	p.places = add.places
 	ps := s.positions()
-	var found []member
-	rs := []request{ps.lock(p), {qMembers, ints(keys), members(&found)}}
+	rs := []request{ps.lock(p), {qMembers, ints(keys), members(&found)}, read(&ended)}
 	if len(p.places) > 0 {
 		rs = append([]request{ps.add(p.places, add.queues)}, rs...)
 	}
@@ -320,13 +315,27 @@ func (s *session) lineUp(ctx context.Context, ks []keyed, events []*acceptance) 
 		return nil, nil, err
 	}
 	for i := range ended {
-		l := ps.at[at[i]]
+		at, err := s.s.placeOf(ctx, &ended[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		l := ps.at[at]
 		if l == nil {
-			return nil, nil, errMoved
+			return nil, nil, errMoved // it ended before its position was locked
 		}
 		ended[i].line = l.id
 	}
 	return ps, byKey(append(ended, found...)), nil
+}
+
+// placeOf is where the line of a delivery is that has ended.
+func (s *Store) placeOf(ctx context.Context, m *member) (place, error) {
+	q, err := s.names.line(ctx, m.queue)
+	if err != nil {
+		return place{}, err
+	}
+	id, err := s.names.id(ctx, q.destination)
+	return place{id, m.entity}, err
 }
 
 // planner gathers places, each once, with a queue that leads there.

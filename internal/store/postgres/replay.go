@@ -110,6 +110,13 @@ func (r *replaying) one(ctx context.Context, k keyed) (n int, ok bool, err error
 	} else {
 		ok, err = r.requeue(ctx, k, into)
 	}
+	switch {
+	case err == nil && lined && !ok:
+		err = errMoved
+	case lined && !r.o.NewID:
+		was.State = seawall.Pending // if it is asked for twice
+		r.members[k.key] = was
+	}
 	return keyN(key), ok, err
 }
 

@@ -129,10 +129,10 @@ var (
 	errRows      = errors.New("the server's answer is not the one row that was asked for")
 )
 
-// transaction runs f in a transaction on this connection. f may run twice: it
-// sets its results and never adds to them.
+// transaction runs f in a transaction on this connection. f may run more than once:
+// it sets its results and never adds to them.
 func (s *session) transaction(ctx context.Context, f func(querier) error) (err error) {
-	for again := range 2 {
+	for again := range tries {
 		if err = s.connect(ctx); err == nil {
 			err = pgx.BeginFunc(ctx, s.conn.Conn(), func(tx pgx.Tx) error { return f(tx) })
 			if err == nil {
@@ -140,7 +140,7 @@ func (s *session) transaction(ctx context.Context, f func(querier) error) (err e
 			}
 			s.used = time.Now()
 		}
-		if err == nil || again > 0 || ctx.Err() != nil || !pgconn.SafeToRetry(err) && !passing(err) {
+		if err == nil || ctx.Err() != nil || !passing(err) && (again > 0 || !pgconn.SafeToRetry(err)) {
 			break
 		}
 	}

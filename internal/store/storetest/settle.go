@@ -12,11 +12,34 @@ import (
 var settleTests = []test{
 	{"TestG2_AcceptClaimSettle", testAcceptClaimSettle},
 	{"TestG2_ARetryWaitsAndCounts", testRetry},
+	{"TestG2_ARetryForgetsNothing", testRetryForgetsNothing},
 	{"TestG2_OutcomesAreAcceptedWithIt", testOutcomes},
 	{"TestG7_DisableClosesTheGate", testDisable},
 	{"TestG9_AnAttemptIsReadAsItWas", testAttempt},
 	{"TestG9_ACancelInFlightKeepsTheAttempt", testCancelInFlight},
 	{"TestG4_ManySettleAtOnce", testSettleMany},
+}
+
+// What a person said of a delivery, and how it stands to others, holds for all its
+// attempts.
+func testRetryForgetsNothing(t *testing.T, s *suite) {
+	a := s.acceptance(s.event("shop", "1", "{}"), "orders")
+	a.Deliveries[0].Entity, a.Deliveries[0].Counts = "order/1", true
+	_, err := s.Store.Accept(t.Context(), []store.Acceptance{a})
+	must(t, err)
+	id := a.Deliveries[0].ID
+	l := s.lease(t, "n1", "orders")
+	s.settle(t, s.ended(l, *s.delivery(t, id, seawall.Pending), seawall.Dead), store.Done)
+	_, err = s.Store.Replay(t.Context(), []seawall.DeliveryID{id}, store.ReplayOptions{At: s.Clock.Now(), Pin: true}, seawall.Action{})
+	must(t, err)
+	for _, step := range []seawall.Step{seawall.Check, seawall.Send} {
+		in := s.ended(l, *s.delivery(t, id, seawall.Pending), seawall.Pending)
+		in.Step = step
+		s.settle(t, in, store.Done)
+		if d := s.delivery(t, id, seawall.Pending); !d.Pinned || !d.Counts || d.Step != step {
+			t.Errorf("after a retry: %+v", d)
+		}
+	}
 }
 
 func testAcceptClaimSettle(t *testing.T, s *suite) {
