@@ -32,8 +32,8 @@ routes: [{ from: app, to: shop, entity: order, %s }]
 	return run(t, c)
 }
 
-// post sends an event of an order, with the version n.
-func (r *running) post(kind, id string, n int) {
+// tell sends an event of an order, with the version n.
+func (r *running) tell(kind, id string, n int) {
 	r.t.Helper()
 	// The same moment in two zones: the second part of the version counts.
 	at := []string{"2026-11-25T12:00:00Z", "2026-11-25T13:00:00+01:00"}[n%2]
@@ -47,7 +47,7 @@ func (r *running) post(kind, id string, n int) {
 	}
 }
 
-// kinds are what came next, by entity and version.
+// came is what came next, by entity and version.
 func (c *consumer) came(t *testing.T, n int) (out []string) {
 	t.Helper()
 	for range n {
@@ -72,11 +72,11 @@ func TestG5_ASequenceFromTheFileOn(t *testing.T) {
 	shop := newConsumer(t)
 	r := ordered(t, shop, "order: sequence, settle: 2s")
 	for _, n := range []int{10, 2, 9, 1} {
-		r.post("order.step", "7", n)
+		r.tell("order.step", "7", n)
 	}
-	r.post("order.step", "8", 3)
-	r.post("user.new", "1", 1) // of no entity: at once
-	r.post("order.step", "null", 4)
+	r.tell("order.step", "8", 3)
+	r.tell("user.new", "1", 1) // of no entity: at once
+	r.tell("order.step", "null", 4)
 	expect(t, shop.came(t, 2), "user.new", "order.step")
 	all := shop.came(t, 5)
 	if i := slices.Index(all, "order.step order/8 3"); i < 0 {
@@ -93,24 +93,24 @@ func TestG5_TheLatestFromTheFileOn(t *testing.T) {
 	shop.status = func(*http.Request) int { <-sent; return http.StatusOK }
 	r := ordered(t, shop, "order: latest")
 	for _, n := range []int{5, 3, 7, 6, 11, 10} {
-		r.post("order.step", "7", n)
+		r.tell("order.step", "7", n)
 	}
 	close(sent)
 	expect(t, shop.came(t, 2), "order.step order/7 5", "order.step order/7 11")
-	r.post("order.step", "7", 9) // late
-	r.post("order.step", "8", 1)
+	r.tell("order.step", "7", 9) // late
+	r.tell("order.step", "8", 1)
 	expect(t, shop.came(t, 1), "order.step order/8 1")
 }
 
 func TestG5_PrerequisitesFromTheFileOn(t *testing.T) {
 	shop := newConsumer(t)
 	r := ordered(t, shop, "after: [order.created], wait: 1h")
-	r.post("order.paid", "7", 2)
-	r.post("order.created", "8", 1)
+	r.tell("order.paid", "7", 2)
+	r.tell("order.created", "8", 1)
 	expect(t, shop.came(t, 1), "order.created order/8 1")
-	r.post("order.paid", "8", 2)
+	r.tell("order.paid", "8", 2)
 	expect(t, shop.came(t, 1), "order.paid order/8 2")
-	r.post("order.created", "7", 1)
+	r.tell("order.created", "7", 1)
 	expect(t, shop.came(t, 2), "order.created order/7 1", "order.paid order/7 2")
 }
 
