@@ -81,7 +81,7 @@ const (
 
 	// What joins a line writes its position, under a lock that this waits for.
 	qDropLines = `DELETE FROM position p WHERE p.id = ANY ($1) AND p.at < $2 AND p.head = 0 AND p.waiting = 0 AND p.wake IS NULL
-		AND NOT EXISTS (SELECT FROM delivery d WHERE d.line = p.id AND d.state = 1 AND d.reason = 'prerequisite')`
+		AND (SELECT d.id FROM delivery d WHERE d.line = p.id AND d.state = 1 AND d.reason = 'prerequisite' LIMIT 1) IS NULL`
 )
 
 // sweepLines deletes positions that have not changed for long, a stretch at a time.

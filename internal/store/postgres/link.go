@@ -16,6 +16,9 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
+// What is looked for by entity and system is found by the entity: an entity has few
+// links, and a planner that knows none might go through all of a system.
+
 var (
 	// Two that write links wait for each other by these, in one order: what is unique
 	// about a link is so in two ways, and rows alone would have them wait in a circle.
@@ -28,7 +31,7 @@ var (
 
 	linkColumns = `(SELECT ` + target + ` AS entity, x.system, x.record, x.name, x.at, x.by
 	FROM (SELECT unnest($1::text[]) AS entity, unnest($2::text[]) AS system, unnest($3::text[]) AS record, unnest($4::text[]) AS name,
-		unnest($5::timestamptz[]) AS at, unnest($6::text[]) AS by) x)`
+		unnest($5::timestamptz[]) AS at, unnest($6::text[]) AS by) x OFFSET 0)`
 	linkTypes = []uint32{oidText, oidText, oidText, oidText, oidTime, oidText}
 
 	qTeach = &statement{"seawall_teach", `INSERT INTO link (entity, system, record, name, at, by)
@@ -37,14 +40,14 @@ var (
 	// What did not come to stand is a conflict.
 	qConflicts = &statement{"seawall_link_conflicts", `INSERT INTO action (at, by, what, target, detail)
 	SELECT x.at, x.by, 'link.conflict', x.entity, jsonb_strip_nulls(jsonb_build_object('system', x.system, 'record', x.record,
-		'has', (SELECT l.record FROM link l WHERE l.entity = x.entity AND l.system = x.system),
+		'has', (SELECT l.record FROM link l WHERE l.entity = x.entity AND l.system || '' = x.system),
 		'of', (SELECT l.entity FROM link l WHERE l.system = x.system AND l.record = x.record AND l.name = x.name AND l.entity <> x.entity)))
-	FROM ` + linkColumns + ` x WHERE NOT EXISTS (SELECT FROM link l WHERE l.entity = x.entity AND l.system = x.system AND l.record = x.record)`, linkTypes}
+	FROM ` + linkColumns + ` x WHERE (SELECT l.id FROM link l WHERE l.entity = x.entity AND l.system = x.system AND l.record = x.record) IS NULL`, linkTypes}
 
 	// A record that is another entity's is left to it.
 	qLearn = &statement{"seawall_learn", `INSERT INTO link AS l (entity, system, record, name, at, by)
 	SELECT DISTINCT ON (x.entity, x.system) x.entity, x.system, x.record, x.name, x.at, x.by FROM ` + linkColumns + ` x
-	WHERE NOT EXISTS (SELECT FROM link o WHERE o.system = x.system AND o.record = x.record AND o.name = x.name AND o.entity <> x.entity)
+	WHERE (SELECT o.id FROM link o WHERE o.system = x.system AND o.record = x.record AND o.name = x.name AND o.entity <> x.entity) IS NULL
 	ON CONFLICT (entity, system) DO UPDATE SET record = excluded.record, at = excluded.at, by = excluded.by WHERE l.record <> excluded.record`, linkTypes}
 
 	qForget = &statement{"seawall_forget", `DELETE FROM link l USING ` + linkColumns + ` x
@@ -206,7 +209,7 @@ const (
 	qOwner  = "SELECT entity FROM link WHERE record = $1 AND system = $2 AND name = $3 AND entity <> $4"
 	qPut    = `INSERT INTO link AS l (entity, system, record, name, at, by) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (entity, system) DO UPDATE SET record = excluded.record, at = excluded.at, by = excluded.by`
-	qFree = "DELETE FROM link l USING unnest($1::text[], $2::text[]) x(entity, system) WHERE l.entity = x.entity AND l.system = x.system"
+	qFree = "DELETE FROM link l USING unnest($1::text[], $2::text[]) x(entity, system) WHERE l.entity = x.entity AND l.system || '' = x.system"
 )
 
 // targetOf is what an entity is by now.
@@ -278,7 +281,7 @@ func (s *Store) Unlink(ctx context.Context, entity, system string, a seawall.Act
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, "DELETE FROM link WHERE entity = $1 AND system = $2", to, legible(system))
+		tag, err := tx.Exec(ctx, "DELETE FROM link WHERE entity = $1 AND system || '' = $2", to, legible(system))
 		if err != nil {
 			return err
 		}
@@ -344,7 +347,7 @@ func (s *Store) Merge(ctx context.Context, from, into string, a seawall.Action) 
 // system, and tells which were dropped.
 func mergeLinks(ctx context.Context, tx pgx.Tx, from, to string) (dropped []string, err error) {
 	_, err = tx.Exec(ctx, `UPDATE link l SET entity = $2 WHERE entity = $1
-		AND NOT EXISTS (SELECT FROM link o WHERE o.entity = $2 AND o.system = l.system)`, from, to)
+		AND (SELECT o.id FROM link o WHERE o.entity = $2 AND o.system || '' = l.system) IS NULL`, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -380,7 +383,7 @@ func (s *Store) Aliases(ctx context.Context, version int64) (all map[string]stri
 const qResolvable = `(SELECT u.event, u.name, u.system, u.record, u.until, l.entity FROM unresolved u
 		CROSS JOIN LATERAL (SELECT entity FROM link WHERE record = u.record AND system = u.system AND name = u.name OFFSET 0) l LIMIT $2)
 	UNION ALL (SELECT u.event, u.name, u.system, u.record, u.until, '' FROM unresolved u WHERE u.until <= $1
-		AND NOT EXISTS (SELECT FROM link l WHERE l.record = u.record AND l.system = u.system AND l.name = u.name) ORDER BY u.until LIMIT $2) LIMIT $2`
+		AND (SELECT l.id FROM link l WHERE l.record = u.record AND l.system = u.system AND l.name = u.name) IS NULL ORDER BY u.until LIMIT $2) LIMIT $2`
 
 func (s *Store) Resolvable(ctx context.Context, now time.Time, limit int) ([]store.Resolvable, error) {
 	rows, err := s.pool.Query(ctx, qResolvable, now, limit)

@@ -103,6 +103,9 @@ func (p pick) fill(cs *columns) {
 	}
 }
 
+// What is not there is looked for as a value that is NULL: NOT EXISTS would be a join,
+// for which a planner that knows a table as empty reads all of it.
+
 const (
 	// waits are those that wait for their turn: what the index of turns has.
 	waits = "d.state = 1 AND d.reason IN ('earlier', 'settle')"
@@ -122,7 +125,7 @@ var (
 	qAddPositions = &statement{"seawall_add_positions", `INSERT INTO position (destination, entity, queue, at)
 	SELECT x.destination, x.entity, x.queue, x.at FROM (SELECT unnest($1::int4[]) AS destination, unnest($2::text[]) AS entity,
 		unnest($3::int4[]) AS queue, unnest($4::timestamptz[]) AS at) x
-	WHERE NOT EXISTS (SELECT FROM position p WHERE p.entity = x.entity AND p.destination = x.destination)
+	WHERE (SELECT p.id FROM position p WHERE p.entity = x.entity AND p.destination = x.destination) IS NULL
 	ORDER BY x.entity COLLATE "C", x.destination ON CONFLICT (entity, destination) DO NOTHING`,
 		[]uint32{oidInt4, oidText, oidInt4, oidTime}}
 
@@ -160,8 +163,8 @@ var (
 	CROSS JOIN LATERAL (SELECT * FROM finished WHERE id = x.id AND part IN (x.part, 0) OFFSET 0) f
 	WHERE f.flags & ` + fmt.Sprint(pack.FlagsOrder) + `::int2 <> 0 AND f.entity IS NOT NULL`, []uint32{oidInt8, oidInt4}}
 
-	qAwaiting = &statement{"seawall_awaiting", `SELECT ` + memberColumns + ` FROM delivery d
-	WHERE d.line = ANY ($1::int8[]) AND d.state = 1 AND d.reason = 'prerequisite' ORDER BY d.id`, []uint32{oidInt8}}
+	qAwaiting = &statement{"seawall_awaiting", `SELECT ` + memberColumns + ` FROM (SELECT unnest($1::int8[]) AS line) l
+	CROSS JOIN LATERAL (SELECT * FROM delivery WHERE line = l.line AND state = 1 AND reason = 'prerequisite' OFFSET 0) d ORDER BY d.id`, []uint32{oidInt8}}
 
 	qSetPositions = &statement{"seawall_set_positions", `UPDATE position p SET queue = x.queue, head = x.head, waiting = x.waiting,
 		wake = x.wake, at = x.at, data = x.data

@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// fillLines makes many lines, each with a head and two that wait, but for the first
+// in which very many do; a link and a record that is looked for go with each.
+const fillLines = `
+DELETE FROM position; DELETE FROM link; DELETE FROM action; ALTER SEQUENCE position_id_seq RESTART;
+INSERT INTO name (text) VALUES ('orders');
+INSERT INTO lane (system, shard) VALUES ('orders', 0);
+INSERT INTO queue (destination, lane) SELECT 'orders', id FROM lane;
+INSERT INTO position (destination, entity, queue, head, waiting, at, data)
+	SELECT 1, 'order/' || i, 1, i << 15 | 1, CASE WHEN i = 1 THEN {waiting} ELSE 2 END, now(), '\x0100000000000000' FROM generate_series(1::bigint, {lines}) i;
+INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, entity, rank, line)
+	SELECT i << 15 | 1, gen_random_uuid(), 1, 1, 0, now(), 500, 1, 1, 32, 0, 0, 'order/' || i, '\x73686f700010'::bytea, i FROM generate_series(1::bigint, {lines}) i;
+INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, reason, entity, rank, line)
+	SELECT (20000 + i) << 15 | 1, gen_random_uuid(), 1, 1, 1, CASE WHEN i % 100 = 0 THEN now() + i * interval '1 second' ELSE timestamptz '9999-01-01 00:00:00+00' END,
+	500, 1, 1, 32, 0, 0, 'earlier', 'order/1', '\x73686f700011'::bytea || int8send(i), 1 FROM generate_series(1::bigint, {waiting}) i;
+INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, reason, entity, rank, line)
+	SELECT (20000000 + i) << 15 | 1, gen_random_uuid(), 1, 1, 1, timestamptz '9999-01-01 00:00:00+00', 500, 1, 1, 32, 0, 0, 'earlier', 'order/' || 2 + i / 2,
+	'\x73686f700011'::bytea || int8send(i), 2 + i / 2 FROM generate_series(0::bigint, 2 * {lines} - 3) i;
+INSERT INTO link (entity, system, record, name, at) SELECT 'order/' || i, 'crm', 'deal/' || i, 'order', now() FROM generate_series(1, {lines}) i;
+INSERT INTO unresolved (event, name, system, record, until) SELECT gen_random_uuid(), 'order', 'crm', 'none/' || i, now() + interval '1 hour' FROM generate_series(1, 1000) i;
+`
+
+// array is the literal of n numbers, from and every by.
+func array(n int, number func(i int) any) string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprint(number(i))
+	}
+	return "{" + strings.Join(out, ",") + "}"
+}
+
+// What is done for a line costs as much as is done, however many lines there are and
+// however many wait in one: also by plans that were made when there were none.
+func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
+	s := empty(t)
+	c, err := s.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	const n, none = 100, "{}"
+	ids := array(n, func(i int) any { return i + 1 })
+	heads := array(n, func(i int) any { return (i+1)<<15 | 1 })
+	waiting := array(n, func(i int) any { return (20000+200*i+1)<<15 | 1 })
+	entities := array(n, func(i int) any { return fmt.Sprint("order/", i+1) })
+	ones := array(n, func(int) any { return 1 })
+	nulls := array(n, func(int) any { return "NULL" })
+	never := array(n, func(int) any { return "\"9999-01-01 00:00:00+00\"" })
+	at := array(n, func(int) any { return `"2026-11-24 12:00:00+00"` })
+	now := time.Now()
+	statements := []struct {
+		name string
+		sql  string
+		most int // pages
+		args []any
+		p    prepared
+	}{
+		{"positions of deliveries", qLockPositions.sql, 14 * n, []any{heads, none, none, none}, prepared{}},
+		{"positions of places", qLockPositions.sql, 14 * n, []any{none, ones, entities, none}, prepared{}},
+		{"positions by number", qLockPositions.sql, 10 * n, []any{none, none, none, ids}, prepared{}},
+		{"positions that are there", qAddPositions.sql, 6 * n, []any{ones, entities, ones, at}, prepared{}},
+		{"heads", qHeads.sql, 24 * n, []any{none, ones, entities, none, array(1, func(int) any { return `"2026-11-24 12:00:00+00"` })}, prepared{}},
+		{"rivals", qRivals.sql, 14 * n, []any{none, ones, entities, none}, prepared{}},
+		{"the first of each", qFirsts.sql, 24 * n, []any{ids}, prepared{}},
+		{"who follows", qFollowers.sql, 34 * n, []any{heads}, prepared{}},
+		{"members", qMembers.sql, 10 * n, []any{heads}, prepared{}},
+		{"who waits for a prerequisite", qAwaiting.sql, 4 * n, []any{ids}, prepared{}},
+		{"those whose turn came", qHanded.sql, 16 * n, []any{heads}, prepared{}},
+		{"what becomes of deliveries", qMoved.sql, 40 * n, []any{waiting, ones, nulls, never, ones, nulls}, prepared{}},
+		{"what becomes of positions", qSetPositions.sql, 16 * n, []any{ids, ones, heads, ones, nulls, at, nulls}, prepared{}},
+		{"what is ripe", qRipe, 4 * n, []any{int32(1), now, int64(n)}, prepared{}},
+		{"lines that wake", qWoken, 10, []any{int32(1), now, int64(n)}, prepared{}},
+		{"what ripens next", qRipens, 20, []any{int32(1), now}, prepared{}},
+		{"positions of an entity", qPositions, 20, []any{"order/77"}, prepared{}},
+		{"entities", qEntities, 10 * n, []any{"", "\U0010FFFF", int32(0), int64(n)}, prepared{}},
+		{"links of an entity", qLinksOf, 12, []any{"order/77"}, prepared{}},
+		{"links", qListLinks, 2 * n, []any{"", "", "\U0010FFFF", int64(n)}, prepared{}},
+		{"conflicts of links", qConflicts.sql, 20 * n, []any{entities, array(n, func(int) any { return "crm" }), entities, array(n, func(int) any { return "order" }), at, nulls}, prepared{}},
+		{"links that are learned", qLearn.sql, 20 * n, []any{entities, array(n, func(int) any { return "crm" }), entities, array(n, func(int) any { return "order" }), at, nulls}, prepared{}},
+		{"positions that may go", qDropLines, 12 * n, []any{ids, now}, prepared{}},
+		{"what can be resolved", qResolvable, 12 * 1000, []any{now, int64(n)}, prepared{}},
+	}
+	for i := range statements {
+		st := &statements[i]
+		st.p = plan(t, c, i, pgx.TraceQueryStartData{SQL: st.sql, Args: st.args})
+	}
+	lines := filledEvents() / 2 // and ten times as many wait in one of them
+	run(t, s, strings.NewReplacer("{lines}", fmt.Sprint(lines), "{waiting}", fmt.Sprint(10*lines)).Replace(fillLines))
+	for _, st := range statements {
+		pages, how := st.p.pages(t, c)
+		t.Logf("%-30s %5d pages", st.name, pages)
+		if pages > st.most {
+			t.Errorf("%s: read %d pages, at most %d:\n%s", st.name, pages, st.most, how)
+		}
+	}
+}
