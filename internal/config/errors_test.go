@@ -405,6 +405,24 @@ hint: entity: NAME with order: latest, or order: sequence
 x:19:22: routes[3].to: the destination d keeps a record for each entity: its events come one at a time
 hint: entity: NAME with order: latest, or order: sequence
 ===
+systems: { crm: { url: https://crm.example/api } }
+sources: { app: { provider: none }, lab: { provider: none } }
+entities: { user: { app: { types: ["user.*"], key: .id } }, order: { app: { types: ["order.*", "x.paid"], key: .id }, lab: { key: .id } } }
+destinations: { a: { system: crm, upsert: { create: POST /x, update: PATCH /x } } }
+routes:
+  - { from: app, types: ["user.*"], to: a, entity: user, order: latest }
+  - { from: app, types: ["user.a", "x.unpaid", "user.new.*"], to: a, entity: user, order: latest, name: r1 }
+  - { from: app, to: a, entity: user, order: latest, name: r2 }
+  - { from: app, types: [x.paid, user.new], to: a, entity: user, order: latest, name: r3 }
+  - { from: seawall, to: a, entity: user, order: latest, name: r4 }
+---
+x:8:33: routes[2].entity: events of order come this way too, and of those a would keep records in no order
+hint: types: those that are about user
+x:9:60: routes[3].entity: events of order come this way too, and of those a would keep records in no order
+hint: types: those that are about user
+x:10:13: routes[4].from: the gateway's own events are about deliveries, of whatever entity
+hint: a source that tells about user
+===
 sources:
   a: { provider: none }
   a: { provider: none }

@@ -126,12 +126,29 @@ func (r *reader) orders(c *Config, at []*object) {
 		if c.entityNamed(route.Entity) != nil {
 			at[i].prerequisites(c, route)
 		}
-		if d := c.destinationNamed(route.To); d != nil && d.Upsert != nil && (route.Entity == "" || route.Order == seawall.Unordered) {
-			at[i].get("to").fail("entity: NAME with order: latest, or order: sequence",
-				"the destination %s keeps a record for each entity: its events come one at a time", d.Name)
+		if d := c.destinationNamed(route.To); d != nil && d.Upsert != nil {
+			at[i].keeps(c, route, d)
 		}
 	}
 	r.links(c)
+}
+
+// keeps checks that what a route brings to an upsert comes one at a time.
+func (o *object) keeps(c *Config, route *Route, d *Destination) {
+	if route.Entity == "" || route.Order == seawall.Unordered {
+		o.get("to").fail("entity: NAME with order: latest, or order: sequence",
+			"the destination %s keeps a record for each entity: its events come one at a time", d.Name)
+		return
+	}
+	if route.From == seawall.SourceOutcomes {
+		o.get("from").fail("a source that tells about "+route.Entity, "the gateway's own events are about deliveries, of whatever entity")
+		return
+	}
+	for _, e := range c.Entities {
+		if e.Name != route.Entity && e.tells(route.From, route.Types) {
+			o.get("entity").fail("types: those that are about "+route.Entity, "events of %s come this way too, and of those %s would keep records in no order", e.Name, d.Name)
+		}
+	}
 }
 
 // prerequisites checks that what is waited for is something that comes, and that
