@@ -15,12 +15,8 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-func onSQLite(t *testing.T, story func(t *testing.T, on func(*config.Config) *config.Config)) {
-	story(t, func(c *config.Config) *config.Config { return c })
-}
-
 // The first event of a user creates the contact, and each that follows updates it.
-func TestFirstEventCreatesLaterOnesUpdate(t *testing.T) { onSQLite(t, createsAndUpdates) }
+func TestFirstEventCreatesLaterOnesUpdate(t *testing.T) { onBoth(t, createsAndUpdates) }
 
 func createsAndUpdates(t *testing.T, on func(*config.Config) *config.Config) {
 	c := newCRM(t)
@@ -247,7 +243,7 @@ func TestG6_ADoubtOutlivesItsDelivery(t *testing.T) {
 
 // Whatever the system does, in any order: of each user there is one contact, as the
 // newest event has it.
-func TestG5_OneRecordForEachEntity(t *testing.T) { onSQLite(t, oneForEach) }
+func TestG5_OneRecordForEachEntity(t *testing.T) { onBoth(t, oneForEach) }
 
 func oneForEach(t *testing.T, on func(*config.Config) *config.Config) {
 	seed := uint64(time.Now().UnixNano())
