@@ -102,6 +102,7 @@ var examples = map[string]example{
 		},
 	},
 	"payments": {elsewhere: "TestG6_ExampleOfPayments"},
+	"users":    {elsewhere: "TestG5_ExampleOfUsers"},
 	"cutover": {
 		env:   []string{"STRIPE_WEBHOOK_SECRET=" + inSecret},
 		posts: []post{paid("evt_1", true)},

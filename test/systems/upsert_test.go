@@ -104,6 +104,9 @@ func TestG6_KilledWhileCreating(t *testing.T) { each(t, killedWhileCreating) }
 func killedWhileCreating(t *testing.T, nodes int) {
 	const users = 8 // in each round
 	kills := rows.Times(3, 100)
+	if nodes > 1 {
+		kills = rows.Times(1, 20) // each costs a takeover
+	}
 	c := newContacts(t)
 	s := open(t, nodes, witness.Setup{
 		Sources: "  app: { provider: none, id: .event, type: .type }",
