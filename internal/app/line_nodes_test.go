@@ -1,0 +1,14 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/seawall-dev/seawall/test/pgcluster"
+)
+
+func TestG5_OnTwoNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a database")
+	}
+	orderTests(t, func(t *testing.T) *counter { return inLines(t, pgcluster.Shared(t), 2) })
+}
