@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,8 +36,8 @@ entities:
   order: { shop: { key: .order, version: .version } }
 destinations:
   steps:   { url: "BASE/steps", retry: { first: 100ms, cap: 100ms, max: 1 } }
-  settled: { url: "BASE/settled" }
-  newest:  { url: "BASE/newest", retry: { first: 100ms, cap: 100ms, max: 1 } }
+  settled: { url: "BASE/settled", retry: { first: 100ms, cap: 100ms } }
+  newest:  { url: "BASE/newest", retry: { first: 100ms, cap: 100ms } }
   strict:  { url: "BASE/strict" }
   ship:    { url: "BASE/ship" }
   passes:  { url: "BASE/passes", retry: { first: 100ms, cap: 100ms, max: 0 } }
@@ -63,7 +66,7 @@ type ledger struct {
 	inside map[string]int
 	took   map[string][]string // versions, by "destination entity"; "late" after a late one
 	broken map[string]int      // "destination version": how often it is refused; -1: always
-	slow   time.Duration
+	fails  func() bool         // not nil: whether a request is refused, whatever it is
 }
 
 func newLedger(t *testing.T) *ledger {
@@ -80,14 +83,14 @@ func (l *ledger) take(r *http.Request) int {
 	if l.inside[at]++; l.inside[at] > 1 && r.Header.Get("Seawall-Entity") != "" && name != "ship" {
 		l.t.Errorf("two at once: %s", at)
 	}
-	slow := l.slow
 	l.mu.Unlock()
-	if slow > 0 {
-		time.Sleep(slow)
-	}
+	runtime.Gosched()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inside[at]--
+	if l.fails != nil && l.fails() {
+		return http.StatusServiceUnavailable
+	}
 	if n := l.broken[name+" "+version]; n != 0 {
 		l.broken[name+" "+version] = max(n-1, -1)
 		return http.StatusServiceUnavailable
@@ -104,6 +107,12 @@ func (l *ledger) breaks(destination, version string, times int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.broken[destination+" "+version] = times
+}
+
+func (l *ledger) heals() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.broken)
 }
 
 func (l *ledger) has(at string) []string {
@@ -199,6 +208,27 @@ func (l *counter) delivery(kind, order string, version int, state seawall.State,
 	}
 }
 
+// dump logs how an order stands.
+func (l *counter) dump(order string) {
+	s := l.nodes[0].store
+	ds, err := s.ListDeliveries(l.t.Context(), store.DeliveryFilter{Entity: "order/" + order}, store.Page{})
+	for _, d := range ds.Items {
+		l.t.Logf("%s %s %s %s, due %s, %d attempts, late %t", d.ID, d.Destination, d.State, d.Reason, d.Due, d.Attempts, d.Late)
+		tries, _ := s.Attempts(l.t.Context(), d.ID)
+		for _, a := range tries {
+			l.t.Logf("  %d by %s at %s, %s: %s %s, %s; %s", a.N, a.Node, a.At, a.Took, a.Step, a.Outcome, a.Error, a.Next)
+		}
+	}
+	ps, worse := s.Positions(l.t.Context(), "order/"+order)
+	for _, p := range ps {
+		l.t.Logf("%s: head %s, block %s, %d waiting, at %s", p.Destination, p.Head, p.Block, p.Waiting, p.At)
+	}
+	for _, y := range l.nodes[0].systems.Status() {
+		l.t.Logf("%s: %s", y.Name, y.State.Breaker)
+	}
+	l.t.Log(errors.Join(err, worse), time.Now().UTC(), l.has("settled order/"+order), l.has("newest order/"+order))
+}
+
 func (l *counter) api() *client.Client {
 	l.t.Helper()
 	l.turn++
@@ -240,6 +270,7 @@ func orderTests(t *testing.T, start func(t *testing.T) *counter) {
 	sub := func(name string, f func(t *testing.T, l *counter)) {
 		t.Run(name, func(t *testing.T) {
 			l.t, l.ledger.t = t, t
+			l.heals()
 			f(t, l)
 		})
 	}
@@ -402,4 +433,60 @@ func orderTests(t *testing.T, start func(t *testing.T) *counter) {
 			t.Errorf("it went after %s", after)
 		}
 	})
+	sub("random arrivals", randomArrivals)
+}
+
+// In whatever order versions come, twice and while the destination fails and a node
+// leaves: where only the newest matters nothing older comes after something newer,
+// and the newest comes; in a sequence what came in time for its window comes in its
+// order, and what did not says so.
+func randomArrivals(t *testing.T, l *counter) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 5))
+	const orders, versions = 60, 6
+	type arrival struct {
+		order   string
+		version int
+	}
+	var arrivals []arrival
+	for o := range orders {
+		for v := 1; v <= versions; v++ {
+			for range 1 + random.IntN(2) {
+				arrivals = append(arrivals, arrival{fmt.Sprint("r", o), v})
+			}
+		}
+	}
+	random.Shuffle(len(arrivals), func(i, j int) { arrivals[i], arrivals[j] = arrivals[j], arrivals[i] })
+	l.fails = func() bool { return random.IntN(8) == 0 } // under the lock
+	for i, a := range arrivals {
+		l.event("newest", a.order, a.version)
+		l.event("settled", a.order, a.version)
+		if i == len(arrivals)/2 && len(l.nodes) > 1 {
+			l.nodes[0].stop()
+			l.nodes = l.nodes[1:]
+		}
+	}
+	for o := range orders {
+		order := fmt.Sprint("r", o)
+		end := time.Now().Add(20 * time.Second)
+		eventually(t, order+" is delivered", func() bool {
+			if time.Now().After(end.Add(-time.Second)) {
+				end = end.Add(time.Hour)
+				l.dump(order)
+			}
+			return slices.Contains(l.has("newest order/"+order), strconv.Itoa(versions)) && len(l.has("settled order/"+order)) == versions
+		})
+		for _, way := range []string{"newest", "settled"} {
+			got, highest := l.has(way+" order/"+order), 0
+			for _, g := range got {
+				text, late := strings.CutSuffix(g, " late")
+				v, _ := strconv.Atoi(text)
+				if v < highest != late || late && way == "newest" {
+					t.Errorf("%s of %s: %v", way, order, got)
+				}
+				highest = max(highest, v)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
@@ -93,10 +94,16 @@ func (q *queue) capacity() int { return int(q.concurrency.Load()) * ahead }
 func (q *queue) isBusy(id seawall.DeliveryID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if g, ok := q.busy[id]; ok {
-		if g == reserved {
-			q.busy[id] = missed
-		}
+	if q.busy[id] == reserved {
+		q.busy[id] = missed
+	}
+	return q.had(id)
+}
+
+// had tells whether a delivery is in hand, or was since the claim under way began;
+// the caller has the lock.
+func (q *queue) had(id seawall.DeliveryID) bool {
+	if _, ok := q.busy[id]; ok {
 		return true
 	}
 	_, ok := q.gone[id]
@@ -121,6 +128,9 @@ func (q *queue) take(claimed []store.Claimed, grant int64, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.full = full
+	// Whose turn came with a settlement may have been read as pending by a claim
+	// before it was taken into hand for that.
+	claimed = slices.DeleteFunc(claimed, func(c store.Claimed) bool { return q.had(c.Delivery.ID) })
 	for _, c := range claimed {
 		q.busy[c.Delivery.ID] = inHand
 		size := int64(bulk(c.Event))

@@ -42,6 +42,8 @@ type memory struct {
 	late    time.Duration      // how long the answer of Acquire takes
 	lost    bool               // leases are not renewed
 	slow    chan struct{}      // not nil: a claim reads its snapshot, and goes on only after this
+	arrives chan struct{}      // not nil: a claim has its answer, which arrives only after this
+	wrote   func()             // not nil: is called once a settlement is committed, before its answer arrives
 	lines
 }
 
@@ -191,6 +193,14 @@ func (m *memory) Claim(_ context.Context, l store.Lease, c store.Claim) (out []s
 	if slow != nil {
 		<-slow
 	}
+	m.mu.Lock()
+	arrives := m.arrives
+	m.mu.Unlock()
+	defer func() {
+		if arrives != nil {
+			<-arrives
+		}
+	}()
 	bytes := 0
 	for _, p := range snapshot {
 		switch {
@@ -218,7 +228,13 @@ func (m *memory) begun(id seawall.DeliveryID) bool {
 
 func (m *memory) Settle(_ context.Context, ss []store.Settlement) ([]store.Settled, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	wrote := m.wrote
+	defer func() {
+		m.mu.Unlock()
+		if wrote != nil {
+			wrote()
+		}
+	}()
 	if m.settles++; m.broken != nil {
 		return nil, m.broken
 	}

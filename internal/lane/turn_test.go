@@ -273,6 +273,34 @@ func TestG5_LinesArePassedInTime(t *testing.T) {
 	})
 }
 
+// What a claim reads as pending, before its queue knows that its turn came with a
+// settlement, is not tried for both.
+func TestG4_TurnThatAClaimReadsTooIsTriedOnce(t *testing.T) {
+	for _, after := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond} { // while it is tried, or after
+		synctest.Test(t, func(t *testing.T) {
+			m, c := newMemory(), newConsumer(t, time.Second)
+			r, stop := startWith(m, c.deliver, timed("a"))
+			synctest.Wait()
+			m.join(r, lined("a", "order/1", seawall.Sequence, 1), lined("a", "order/1", seawall.Sequence, 2))
+			arrives := make(chan struct{})
+			m.mu.Lock()
+			m.wrote = sync.OnceFunc(func() {
+				m.mu.Lock()
+				m.arrives = arrives
+				m.mu.Unlock()
+				r.Wake(store.Signal{Destination: "a"})
+				time.Sleep(10 * time.Millisecond) // it reads
+			})
+			m.mu.Unlock()
+			time.Sleep(time.Second + after)
+			close(arrives)
+			time.Sleep(5 * time.Second)
+			c.want("order/1", "1", "2")
+			stop()
+		})
+	}
+}
+
 // A canceled head that is still under way keeps the next one waiting until it has
 // come to its end.
 func TestG5_NextWaitsForWhatIsStillUnderWay(t *testing.T) {
