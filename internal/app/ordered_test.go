@@ -16,16 +16,18 @@ import (
 // says the rest.
 func ordered(t *testing.T, shop *consumer, route string) *running {
 	t.Helper()
-	c, err := config.Parse([]byte(fmt.Sprintf(`
-store: sqlite:%s
+	parts := strings.NewReplacer("&claim", `{ types: ["order.*"], key: .id, version: [.at, .n], compare: [time, integer] }`,
+		"&url", shop.URL, "&order", route, "&store", filepath.Join(t.TempDir(), "seawall.db"))
+	c, err := config.Parse([]byte(parts.Replace(`
+store: sqlite:&store
 listen: 127.0.0.1:0
 admin: { listen: 127.0.0.1:0 }
 egress: { allow: [127.0.0.0/8] }
-sources: { app: { provider: none, id: .event, type: .type } }
-entities: { order: { app: { types: ["order.*"], key: .id, version: [.at, .n], compare: [time, integer] } } }
-destinations: { shop: { url: %s/hooks, retry: { first: 100ms } } }
-routes: [{ from: app, to: shop, entity: order, %s }]
-`, filepath.Join(t.TempDir(), "seawall.db"), shop.URL, route)), "seawall.yaml", config.Options{})
+sources: { app: { provider: none, id: .event, type: .type }, many: { provider: none, each: .events, id: .event, type: .type } }
+entities: { order: { app: &claim, many: &claim } }
+destinations: { shop: { url: &url/hooks, retry: { first: 100ms } } }
+routes: [{ from: app, to: shop, entity: order, &order }, { from: many, to: shop, entity: order, &order }]
+`)), "seawall.yaml", config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +114,30 @@ func TestG5_PrerequisitesFromTheFileOn(t *testing.T) {
 	expect(t, shop.came(t, 1), "order.paid order/8 2")
 	r.tell("order.created", "7", 1)
 	expect(t, shop.came(t, 2), "order.created order/7 1", "order.paid order/7 2")
+}
+
+// The events of one request are each about an order of their own, and in order.
+func TestG5_ABatchIsSeveralEvents(t *testing.T) {
+	shop := newConsumer(t)
+	r := ordered(t, shop, "order: sequence, settle: 2s")
+	var events []string
+	for _, n := range []int{3, 1, 2} {
+		for _, id := range []int{7, 8} {
+			events = append(events, fmt.Sprintf(`{"event":"%d/%d","type":"order.step","id":%d,"at":"2026-11-25T12:00:00Z","n":%d}`, id, n, id, n))
+		}
+	}
+	resp, err := http.Post("http://"+r.PublicAddr()+"/in/many", "application/json", strings.NewReader(`{"events":[`+strings.Join(events, ",")+`]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s, %v", resp.Status, err)
+	}
+	all := shop.came(t, 6)
+	for _, order := range []string{"7", "8"} {
+		of := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return !strings.Contains(s, "order/"+order) })
+		expect(t, of, "order.step order/"+order+" 1", "order.step order/"+order+" 2", "order.step order/"+order+" 3")
+	}
 }
 
 // What is wrong with a version is told, and keeps nobody waiting.

@@ -123,6 +123,10 @@ func (r *reader) orders(c *Config, at []*object) {
 					at[f].line, route.Entity, route.To, c.Routes[f].Order)
 			}
 		}
+		if d := c.destinationNamed(route.To); d != nil && d.RenamedFrom != "" && route.Order != seawall.Unordered {
+			at[i].get("to").warn("the destination %s takes over what waits for %s: until that is delivered, events of one %s may pass each other",
+				d.Name, d.RenamedFrom, route.Entity)
+		}
 		if c.entityNamed(route.Entity) != nil {
 			at[i].prerequisites(c, route)
 		}

@@ -221,6 +221,23 @@ routes: [{ from: app, types: [%s], to: d, entity: %s, order: latest }, { from: s
 	}
 }
 
+// What waits under an old name has a line of its own.
+func TestOrderOverARenamingIsWarnedOf(t *testing.T) {
+	const file = `
+sources: { app: { provider: none } }
+destinations: { d: { url: https://d.example, renamed_from: old } }
+entities: { order: { app: { key: .id, version: .v } } }
+routes: [{ from: app, to: d, entity: order, order: %s }]
+`
+	want := []string{"x:5:23: routes[0].to: the destination d takes over what waits for old: until that is delivered, events of one order may pass each other"}
+	if got := parse(t, fmt.Sprintf(file, "latest")).Warnings; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got := parse(t, fmt.Sprintf(file, "none")).Warnings; len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
 func parse(t *testing.T, text string) *Config {
 	t.Helper()
 	c, err := Parse([]byte(text), "x", testOptions())

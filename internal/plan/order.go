@@ -94,6 +94,15 @@ func (p *Planner) arrange(r *route, s *subject, d *seawall.Delivery) {
 	}
 }
 
+// beside tells whether the route keeps an order that the event has no part in.
+func (r *route) beside(s *subject) bool {
+	if r.order == seawall.Unordered && len(r.after) == 0 || s.wanted(r) {
+		return false
+	}
+	name, _ := seawall.EntityName(s.Entity)
+	return name != r.entity
+}
+
 // arrived is when the event came, from which its settle window counts: not from when
 // it is planned again.
 func (s *subject) arrived() time.Time {

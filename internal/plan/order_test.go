@@ -57,7 +57,7 @@ func TestG5_ARouteOrdersTheEventsOfItsEntity(t *testing.T) {
 	ev := event("order.paid", `{"id":7,"v":3}`)
 	ev.ReceivedAt = now
 	d, decisions := one(t, p, ev)
-	if d.Order != seawall.Sequence || d.OnLate != seawall.LateHold || !d.Lined() || d.Counts || d.After != nil || len(decisions) != 1 {
+	if decisions[0].Why != "" || d.Order != seawall.Sequence || d.OnLate != seawall.LateHold || !d.Lined() || d.Counts || d.After != nil || len(decisions) != 1 {
 		t.Errorf("%+v", d)
 	}
 	if !d.Due.Equal(now.Add(2*time.Second)) || !d.Since.Equal(now) || d.State != seawall.Pending {
@@ -75,8 +75,12 @@ func TestG5_ARouteOrdersTheEventsOfItsEntity(t *testing.T) {
 
 	// What is about another entity, or about none, goes beside.
 	for kind, body := range map[string]string{"user.new": `{"id":1}`, "order.odd": `{"v":1}`, "other": `{}`} {
-		if d, _ := one(t, p, event(kind, body)); d.Lined() || d.Rank != nil || !d.Due.Equal(now) {
+		d, decisions := one(t, p, event(kind, body))
+		if d.Lined() || d.Rank != nil || !d.Due.Equal(now) {
 			t.Errorf("%s: %+v", kind, d)
+		}
+		if said := decisions[len(decisions)-1]; !said.Matched || said.Why != "as it comes: it is not about the entity order" {
+			t.Errorf("%s: says %+v", kind, said)
 		}
 	}
 }

@@ -108,6 +108,9 @@ func (p *Planner) Event(revision int64, ev *seawall.Event, now time.Time, known 
 	for i := range routes {
 		r := &routes[i]
 		d := r.decide(&s)
+		if d.Matched && d.Why == "" && r.beside(&s) {
+			d.Why = "as it comes: it is not about the entity " + r.entity
+		}
 		out.Decisions = append(out.Decisions, d)
 		failed = failed || d.Error
 		if !d.Matched {
