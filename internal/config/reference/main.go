@@ -206,7 +206,7 @@ func (s *schema) holds(p named) string {
 func value(raw jsontext.Value) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
-		if strings.Contains(text, "`") {
+		if strings.ContainsAny(text, "` ") {
 			return text // words, not a value
 		}
 		return code(text)
