@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/seawall-dev/seawall/internal/expr"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -135,6 +134,7 @@ func (r *reader) orders(c *Config, at []*object) {
 		}
 	}
 	r.links(c)
+	r.untaught(c, at)
 }
 
 // keeps checks that what a route brings to an upsert comes one at a time.
@@ -203,20 +203,4 @@ func (c *Config) destinationNamed(name string) *Destination {
 		return c.Destinations[i]
 	}
 	return nil
-}
-
-// UsesLinks tells whether what the route makes of an event depends on the links of
-// its entity.
-func (r *Route) UsesLinks() bool { return r.Transform.Uses(expr.LinkVar) }
-
-// UsesLinks tells whether requests to the destination depend on the links of the
-// entity that they are about.
-func (d *Destination) UsesLinks() bool {
-	return d.Upsert != nil || d.URL.Uses(expr.LinkVar) || d.Method.Uses(expr.LinkVar) || d.Body.Uses(expr.LinkVar) ||
-		slices.ContainsFunc(d.Headers, func(h Header) bool { return h.Value.Uses(expr.LinkVar) }) || d.Check.UsesLinks()
-}
-
-// UsesLinks tells whether it depends on links what is asked.
-func (c *Check) UsesLinks() bool {
-	return c != nil && (c.URL.Uses(expr.LinkVar) || c.Body.Uses(expr.LinkVar) || c.Found.Uses(expr.LinkVar) || c.Absent.Uses(expr.LinkVar))
 }

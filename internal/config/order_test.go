@@ -238,6 +238,30 @@ routes: [{ from: app, to: d, entity: order, order: %s }]
 	}
 }
 
+// A link that nothing teaches is a typing mistake, or is imported.
+func TestLinksThatNothingTeachesAreWarnedOf(t *testing.T) {
+	got := parse(t, `
+systems: { crm: { url: https://crm.example } }
+sources: { app: { provider: none } }
+entities: { user: { app: { key: .id, version: .v, record: .r, system: auth }, fetch: { system: crm, path: "/{$link.auht}" } } }
+destinations:
+  d: { system: crm, body: "[$link.auth, $link.person]", upsert: { link: person, find: ["GET /{$link.x}"], found: .a, create: POST /, update: "PATCH /{$link.crm}" } }
+  e: { url: "https://e.example/{$link.person}", headers: { X: "{$link.Auth}" } }
+routes: [{ from: app, to: d, entity: user, order: latest }, { from: app, to: e, transform: "{a: $link.y, b: $link.person}" }]
+`).Warnings
+	const why = " is null unless such links are imported: no record of a source and no upsert teaches them; there are: auth, person"
+	want := []string{
+		"x:4:79: entities.user.fetch: $link.auht" + why,
+		"x:6:3: destinations.d: $link.crm" + why,
+		"x:6:3: destinations.d: $link.x" + why,
+		"x:7:3: destinations.e: $link.Auth" + why,
+		"x:8:81: routes[1].transform: $link.y" + why,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 func parse(t *testing.T, text string) *Config {
 	t.Helper()
 	c, err := Parse([]byte(text), "x", testOptions())

@@ -33,6 +33,7 @@ type Code struct {
 	uses    uses
 	assigns bool
 	looks   bool // at the payload
+	links   []string
 }
 
 // Compile compiles an expression in a scope: the names of variables, such as
@@ -65,7 +66,7 @@ func Compile(source string, scope ...string) (code *Code, err error) {
 	if rw.err != nil {
 		return nil, rw.err
 	}
-	c.uses = rw.uses
+	c.uses, c.links = rw.uses, rw.links
 	if c.jq, err = gojq.Compile(query, options...); err != nil {
 		return nil, compileError(source, scope, err)
 	}
@@ -89,6 +90,15 @@ func (c *Code) Shown(source string) *Code {
 
 // Uses tells whether the expression uses a variable, such as [LinkVar].
 func (c *Code) Uses(variable string) bool { return c != nil && c.uses&variables[variable] != 0 }
+
+// Links are the names that the expression asks [LinkVar] for, as far as they are
+// written out.
+func (c *Code) Links() []string {
+	if c == nil {
+		return nil
+	}
+	return slices.Clone(c.links)
+}
 
 // Eventful tells whether the expression looks at the payload or at $event: whether
 // it is about one event rather than about its entity.

@@ -19,6 +19,7 @@ type rewriter struct {
 	scope  []string     // variables beside $event
 	err    *SyntaxError // the first
 	uses   uses
+	links  []string // names that $link is asked for, as far as they are written out
 }
 
 // refuse notes what is wrong with the first occurrence of word.
@@ -68,6 +69,9 @@ func (r *rewriter) term(t *gojq.Term) *gojq.Query {
 	t.SuffixList = nil
 	if t.Type == gojq.TermTypeFunc && t.Func.Name == "$event" && !beside(suffixes, "body") {
 		r.uses |= usesBody
+	}
+	if t.Type == gojq.TermTypeFunc && t.Func.Name == LinkVar && len(suffixes) > 0 && suffixes[0].Index != nil && suffixes[0].Index.Name != "" {
+		r.links = append(r.links, suffixes[0].Index.Name)
 	}
 	q := r.bare(t)
 	for _, s := range suffixes {

@@ -156,6 +156,16 @@ func (t *Template) Uses(variable string) bool {
 	return t != nil && slices.ContainsFunc(t.pieces, func(p piece) bool { return p.code.Uses(variable) })
 }
 
+// Links are those of its expressions.
+func (t *Template) Links() (names []string) {
+	if t != nil {
+		for _, p := range t.pieces {
+			names = append(names, p.code.Links()...)
+		}
+	}
+	return names
+}
+
 // Eventful tells whether one of the expressions is.
 func (t *Template) Eventful() bool {
 	return t != nil && slices.ContainsFunc(t.pieces, func(p piece) bool { return p.code.Eventful() })

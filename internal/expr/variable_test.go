@@ -2,6 +2,7 @@ package expr
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -95,6 +96,16 @@ func TestLinksAreRecordsBySystem(t *testing.T) {
 				t.Errorf("%v: %s %v, want %s", c.records, out, err, c.want)
 			}
 		}
+	}
+}
+
+func TestLinksAreNamed(t *testing.T) {
+	at, err := CompileTemplate(`{$link.crm}/{ [.a, $link.shop.x, $link["y"], ($link | .z)] | length }{.link.w}{"\($link.mail)"}`, LinkVar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := at.Links(); !slices.Equal(got, []string{"crm", "shop", "mail"}) || (*Template)(nil).Links() != nil {
+		t.Errorf("%q", got)
 	}
 }
 
