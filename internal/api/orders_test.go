@@ -3,12 +3,14 @@ package api_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/api"
 	"github.com/seawall-dev/seawall/internal/config"
+	ordering "github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -435,4 +437,60 @@ func TestCancel_Many(t *testing.T) {
 	}
 	b.refused(422, "POST", "/api/v1/deliveries/cancel", `{"filter":{}}`)
 	b.refused(422, "POST", "/api/v1/deliveries/cancel", `{"filter":{"state":"dead"}}`)
+}
+
+// A dead one holds its entity up: skipping it lets the others go on, and what each
+// waits for is shown.
+func TestSkip_EndsADeadOne(t *testing.T) {
+	b := newBench(t)
+	rank, err := ordering.Rank([]string{"7"})
+	b.must(err)
+	var ids []seawall.DeliveryID
+	for i := range 3 {
+		ev := &seawall.Event{
+			ID: seawall.NewEventID(b.clock(), b.random), Source: "stripe", SourceID: fmt.Sprint("step_", i), Type: "invoice.paid",
+			Entity: "invoice/1", Version: "7", ReceivedAt: b.clock(), Body: []byte("{}"), Revision: 1,
+		}
+		d := seawall.Delivery{
+			ID: ev.ID.Delivery(1), Route: "stripe-orders", Destination: "orders", System: "orders", Source: ev.Source, Type: ev.Type,
+			Entity: ev.Entity, Order: seawall.Sequence, Rank: ordering.On("stripe", rank), Due: b.clock(), Since: b.clock(), Created: b.clock(), Revision: 1,
+		}
+		if i == 2 {
+			d.Order, d.Rank, d.After, d.Due = seawall.Unordered, nil, []string{"invoice.created"}, b.clock().Add(time.Hour)
+		}
+		_, err := b.store.Accept(t.Context(), []store.Acceptance{{Event: ev, Expires: b.clock().Add(time.Hour), Deliveries: []seawall.Delivery{d}}})
+		b.must(err)
+		ids = append(ids, d.ID)
+	}
+	show := func(i int) api.Traced { return get[api.Traced](b, "/api/v1/deliveries/"+ids[i].String()) }
+	if d := show(1); d.State != "held" || d.Reason != seawall.ReasonEarlier || d.Order != "sequence" || !d.Tied || !d.Due.IsZero() || d.After != nil {
+		t.Errorf("behind another: %+v", d)
+	}
+	if d := show(2); d.State != "held" || d.Reason != seawall.ReasonPrerequisite || d.Order != "" || !d.Due.Equal(b.clock().Add(time.Hour)) || !slices.Equal(d.After, []string{"invoice.created"}) {
+		t.Errorf("after another: %+v", d)
+	}
+	b.settle(seawall.Dead, 500, ids[0])
+	if p := b.refused(409, "POST", "/api/v1/deliveries/"+ids[0].String()+"/cancel", ""); !strings.Contains(p.Hint, "skip") {
+		t.Errorf("%+v", p)
+	}
+	for range 2 {
+		if d, err := b.client("").Skip(t.Context(), ids[0].String()); err != nil || d.State != "canceled" || d.Reason != seawall.ReasonSkipped {
+			t.Errorf("%+v (%v)", d, err)
+		}
+	}
+	if d := show(1); d.State != "pending" || d.Reason != "" {
+		t.Errorf("it does not go on: %+v", d)
+	}
+	if b.gateway.woken["orders"] == 0 {
+		t.Error("its queue was not woken")
+	}
+	// It comes too late now, and says so.
+	b.settle(seawall.Delivered, 200, ids[1])
+	if d, err := b.client("").Replay(t.Context(), ids[0].String(), api.ReplayOne{}); err != nil || d.State != "pending" || d.Order != "sequence" {
+		t.Errorf("%+v (%v)", d, err)
+	}
+	b.refused(409, "POST", "/api/v1/deliveries/"+ids[1].String()+"/skip", "")
+	if list := get[api.Page[api.Delivery]](b, "/api/v1/deliveries?entity=invoice/1"); len(list.Data) != 3 {
+		t.Errorf("%d of the entity", len(list.Data))
+	}
 }
