@@ -11,7 +11,6 @@ import (
 // later are commands that the design has and this version does not, each with
 // what does its work meanwhile. They are not in the help.
 var later = map[string]string{
-	"entities":        "seawall events list --entity order/1001 shows what happened to one",
 	"reconcile":       "seawall replay sends finished deliveries again, by id or by filter",
 	"listen":          "seawall events tail follows events as they come",
 	"deliveries tail": "seawall events tail follows events, seawall deliveries list --since 10m shows what became of them",

@@ -44,7 +44,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		}
 	}
 	add(start, c.demoCommand(), c.initCommand(), c.checkCommand(), c.serveCommand())
-	add(look, c.eventsCommand(), c.deliveriesCommand(), c.callsCommand(), c.systemsCommand(), c.arrivalsCommand())
+	add(look, c.eventsCommand(), c.deliveriesCommand(), c.entitiesCommand(), c.linksCommand(), c.callsCommand(), c.systemsCommand(), c.arrivalsCommand())
 	add(act, c.replayCommand(), c.destinationsCommand(), c.configCommand(), c.tokenCommand(), c.sealCommand(), c.backupCommand(), c.migrateCommand())
 	add(tools, c.doctorCommand(), c.sendCommand(), c.verifyCommand(), c.providersCommand(), c.versionCommand())
 	for path := range later {

@@ -29,7 +29,7 @@ func timeline(s *Story, closed map[string]string, now time.Time) []Incident {
 		out = append(out, lifeOf(&d, closed[d.Destination], now)...)
 	}
 	for _, a := range s.Actions {
-		out = append(out, Incident{At: a.At, Kind: "action", Text: wordAction(a), Delivery: deliveryOf(a)})
+		out = append(out, Incident{At: a.At, Kind: "action", Text: WordAction(a), Delivery: deliveryOf(a)})
 	}
 	slices.SortStableFunc(out, func(a, b Incident) int { return a.At.Compare(b.At) })
 	return out

@@ -14,10 +14,13 @@ var deeds = map[string]string{
 	"cancel": "canceled",
 	"skip":   "skipped",
 	"plan":   "planned again",
+	"merge":  "merged",
+	"link":   "linked",
+	"unlink": "link removed",
 }
 
-// wordAction words what a person or a program with a token did.
-func wordAction(a Action) string {
+// WordAction is the one place that words what a person or a program with a token did.
+func WordAction(a Action) string {
 	d := maps.Clone(a.Detail)
 	take := func(key string) string {
 		v := d[key]
@@ -25,6 +28,9 @@ func wordAction(a Action) string {
 		return v
 	}
 	text := cmp.Or(deeds[a.What], a.What) + " by " + a.By
+	if a.What == "merge" {
+		text += ": " + take("from") + " is this one now"
+	}
 	switch n := take("count"); n {
 	case "":
 	case "1":

@@ -22,7 +22,7 @@ func TestWordAction(t *testing.T) {
 		"planned again by ann, added 2":         {By: "ann", What: "plan", Detail: map[string]string{"added": "2"}},
 		"something by ann, a 1, b 2: well, yes": {By: "ann", What: "something", Detail: map[string]string{"b": "2", "a": "1", "reason": "well, yes"}},
 	} {
-		if got := wordAction(a); got != want {
+		if got := WordAction(a); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

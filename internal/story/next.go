@@ -29,11 +29,7 @@ func (t *teller) deliveries() {
 		}
 		tab.Row(fmt.Sprint(i+1), d.ID, d.Destination, tab.State(d.State), d.Attempts, terminal.Clip(why, 100))
 	}
-	var out strings.Builder
-	_ = tab.Write(&out) // a strings.Builder takes everything
-	for l := range strings.Lines(out.String()) {
-		fmt.Fprint(t.out, "  "+l)
-	}
+	t.table(tab)
 }
 
 // overdue says what a delivery that is due waits for.
@@ -77,6 +73,9 @@ func (t *teller) advise(d *api.Traced, add func(why, command string)) {
 	gate := t.Gates[d.Destination]
 	switch d.State {
 	case "dead":
+		if d.Reason == seawall.ReasonUnresolved {
+			add(fmt.Sprintf("for %s nobody knows which entity its record belongs to; to say so: ", name), "links import -")
+		}
 		add(fmt.Sprintf("dead at %s: when the cause is gone, send it again: ", name), "replay "+d.ID)
 		if d.Order == seawall.Sequence.String() {
 			add(fmt.Sprintf("what comes after it for %s waits until then; to have that go on without it: ", terminal.Clean(d.Entity)), "deliveries skip "+d.ID)
@@ -89,6 +88,8 @@ func (t *teller) advise(d *api.Traced, add func(why, command string)) {
 		switch {
 		case d.Reason == seawall.ReasonUnknown:
 			add(fmt.Sprintf("nobody knows whether it took effect at %s: if it did not, send it again: ", name), "replay "+d.ID)
+		case d.Reason == seawall.ReasonUnresolved:
+			add(fmt.Sprintf("for %s its record's link is awaited; to say which entity it is: ", name), "links import -")
 		case d.Reason == seawall.ReasonLate:
 			add(fmt.Sprintf("a newer version was delivered to %s before it came: to send it all the same: ", name), "replay "+d.ID)
 		case d.Reason == seawall.ReasonPrerequisite:
