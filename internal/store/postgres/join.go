@@ -32,9 +32,13 @@ var (
 		slices.Concat(acceptTypes[atKeys], []uint32{oidUUID, oidInt2}, acceptTypes[atReceived])}
 
 	// What acceptSQL does once its numbers are drawn.
-	qWrite = &statement{"seawall_write", shift("WITH s AS (SELECT $41::int8[] AS seqs), e AS ("+eventSQL+"), d AS ("+linedSQL+
-		"), f AS ("+deliverySQL("finished", "finished", ">=")+") SELECT", 5),
-		slices.Concat(acceptTypes[atEvents], acceptTypes[atDeliveries], []uint32{oidInt8, oidText, oidInt8})}
+	qWrite = &statement{"seawall_write", shift(writeSQL+" SELECT", 5), writeTypes}
+
+	// The same where a delivery has ended, as one that is planned so or superseded.
+	qWriteEnded = &statement{"seawall_write_ended", shift(writeSQL+", f AS ("+deliverySQL("finished", "finished", ">=")+") SELECT", 5), writeTypes}
+
+	writeSQL   = "WITH s AS (SELECT $41::int8[] AS seqs), e AS (" + eventSQL + "), d AS (" + linedSQL + ")"
+	writeTypes = slices.Concat(acceptTypes[atEvents], acceptTypes[atDeliveries], []uint32{oidInt8, oidText, oidInt8})
 
 	linedSQL = strings.NewReplacer("entity, rank)\n", "entity, rank, line, awaits)\n", "x.entity, x.rank\n", "x.entity, x.rank, x.line, x.awaits\n",
 		"AS rank) x", "AS rank, unnest($39::int8[]) AS line, unnest($40::text[]) AS awaits) x").Replace(deliverySQL("delivery", "due", "<"))
@@ -69,7 +73,7 @@ func (s *session) acceptLined(ctx context.Context, as []*acceptance) (repeats []
 		if err := s.send(ctx, append([]request{{st: beginTx}}, j.begin()...)...); err != nil {
 			return err
 		}
-		if err := j.join(); err != nil {
+		if err := j.join(ctx); err != nil {
 			return err
 		}
 		if err := s.send(ctx, append(j.end(), request{st: commitTx})...); err != nil {
@@ -97,7 +101,7 @@ func (s *session) acceptWithin(ctx context.Context, ps *positions, as []*accepta
 	if err := s.send(ctx, j.begin()...); err != nil {
 		return nil, err
 	}
-	if err := j.join(); err != nil {
+	if err := j.join(ctx); err != nil {
 		return nil, err
 	}
 	return j.repeats, s.send(ctx, j.end()...)
@@ -136,38 +140,76 @@ type joining struct {
 	distinct []*acceptance
 	seqs     []int64
 	repeats  []*acceptance
+	latest   bool // only the newest matters to some
 }
 
 func (s *session) joining(ps *positions, as []*acceptance) *joining {
 	return &joining{session: s, ps: ps, as: as, distinct: collapse(as)}
 }
 
-// begin draws numbers for what is new, and locks and reads the lines.
+// begin draws numbers for what is new, and locks the lines. What stands in the way is
+// read with it, if something did in the batch before.
 func (j *joining) begin() []request {
 	rs := []request{{qNumber, j.fillNumbers, j.readNumbers}}
-	places, queues, latest := j.places()
-	if len(places) == 0 {
+	add, latest := j.places()
+	if len(add.places) == 0 {
 		return rs
 	}
-	p := pick{places: places}
-	rs = append(rs, j.ps.add(places, queues), j.ps.lock(p), j.ps.heads(p))
-	if latest {
+	j.latest = latest
+	p := j.s.lines.pick(add)
+	if len(p.places) > 0 {
+		rs = append(rs, j.ps.add(p.places, p.queues))
+		rs = append(rs, j.ps.lock(p.pick))
+	} else {
+		rs = append(rs, j.ps.lockIDs(p.ids))
+	}
+	if j.busy {
+		rs = append(rs, j.obstacles(p.pick)...)
+	}
+	return rs
+}
+
+// obstacles are the requests that read what stands in the way of those that join.
+func (j *joining) obstacles(p pick) []request {
+	rs := []request{j.ps.heads(p)}
+	if j.latest {
 		rs = append(rs, j.ps.rivals(p))
 	}
 	return rs
 }
 
+// look reads what stands in the way, if something does and it was not read yet.
+func (j *joining) look(ctx context.Context) error {
+	var p pick
+	busy := false
+	for id, l := range j.ps.byID {
+		if !l.Head.IsZero() || l.Waiting > 0 {
+			busy = true
+			if !l.stood {
+				p.ids = append(p.ids, id)
+			}
+		}
+	}
+	read := j.busy
+	j.busy = busy
+	if read || p.none() {
+		return nil
+	}
+	slices.Sort(p.ids)
+	return j.send(ctx, j.obstacles(p)...)
+}
+
 // places are those that the events' deliveries join, each once, with the queue that
 // they go to; and whether only the newest matters to any of them.
-func (j *joining) places() (places []place, queues []int32, latest bool) {
-	add := planner{seen: map[place]bool{}}
+func (j *joining) places() (add planner, latest bool) {
+	add.seen = map[place]bool{}
 	for _, a := range j.distinct {
 		for i, p := range a.planned {
 			latest = latest || p.line != (place{}) && a.Deliveries[i].Order == seawall.Latest
 			add.add(p.line, p.queue)
 		}
 	}
-	return add.places, add.queues, latest
+	return add, latest
 }
 
 func (j *joining) fillNumbers(cs *columns) {
@@ -193,7 +235,10 @@ func (j *joining) readNumbers(rows pgx.Rows) (err error) {
 }
 
 // join decides what becomes of the new ones' deliveries.
-func (j *joining) join() error {
+func (j *joining) join(ctx context.Context) error {
+	if err := j.look(ctx); err != nil {
+		return err
+	}
 	j.repeats = sortFresh(j.as, j.distinct, j.seqs)
 	for i, a := range j.distinct {
 		if j.seqs[i] == 0 {
@@ -206,6 +251,7 @@ func (j *joining) join() error {
 			}
 			l := j.ps.at[p.line]
 			if l == nil {
+				j.s.lines.forget(p.line)
 				return errMoved // it expired between its being added and locked
 			}
 			key := deliveryKey(a.Event.Seq, d.ID.N())
@@ -237,7 +283,13 @@ func joinedAs(d *seawall.Delivery, m *order.Member) {
 func (j *joining) end() []request {
 	rs := []request{}
 	if len(j.repeats) < len(j.as) {
-		rs = append(rs, request{qWrite, j.fillRows, nil})
+		st := qWrite
+		for _, a := range j.distinct {
+			if slices.ContainsFunc(a.Deliveries, func(d seawall.Delivery) bool { return d.State.Final() }) {
+				st = qWriteEnded
+			}
+		}
+		rs = append(rs, request{st, j.fillRows, nil})
 	}
 	return append(append(rs, j.ps.write()...), j.links()...)
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -132,6 +133,17 @@ var (
 	qLockPositions = &statement{"seawall_lock_positions", `SELECT p.id, p.destination, p.entity, p.queue, p.waiting, p.data FROM position p
 	WHERE ` + which + ` ORDER BY p.id FOR NO KEY UPDATE OF p`, whichTypes}
 
+	qLockIDs = &statement{"seawall_lock_ids", `SELECT p.id, p.destination, p.entity, p.queue, p.waiting, p.data FROM position p
+	WHERE p.id = ANY ($1::int8[]) ORDER BY p.id FOR NO KEY UPDATE OF p`, []uint32{oidInt8}}
+
+	qLockOf = &statement{"seawall_lock_of", `SELECT p.id, p.queue, p.waiting, p.data FROM position p
+	WHERE p.id = ANY (ARRAY(SELECT line FROM delivery WHERE id = ANY ($1::int8[]) AND line IS NOT NULL)) ORDER BY p.id FOR NO KEY UPDATE OF p`,
+		[]uint32{oidInt8}}
+
+	// What of a delivery is read here does not change.
+	qMarks = &statement{"seawall_marks", `SELECT line, id, event, flags, rank FROM delivery WHERE id = ANY ($1::int8[]) AND line IS NOT NULL`,
+		[]uint32{oidInt8}}
+
 	// The heads that may lose their place are locked, so that their owners' Begin
 	// comes before or after; the others are only looked at.
 	qHeads = &statement{"seawall_heads", `WITH h AS MATERIALIZED (SELECT p.id AS line, p.head FROM position p WHERE p.head <> 0 AND ` + which + `),
@@ -252,27 +264,46 @@ func (m *member) set(flags int16) {
 // lock is the request that locks positions. Their number tells later whether all
 // were there.
 func (ps *positions) lock(p pick) request {
-	return request{qLockPositions, p.fill, func(rows pgx.Rows) error {
-		for rows.Next() {
-			var l position
-			var waiting int32
-			if err := rows.Scan(&l.id, &l.destination, &l.entity, &l.queue, &waiting, &l.was); err != nil {
-				return err
-			}
-			if ps.byID[l.id] != nil {
-				continue
-			}
-			if l.was != nil {
-				var err error
-				if l.Position, err = pack.ParsePosition(l.was); err != nil {
-					return err
-				}
-			}
-			l.Now, l.Waiting, l.wasWaiting, l.wasQueue = ps.now, int(waiting), int(waiting), l.queue
-			ps.byID[l.id], ps.at[l.place] = &l, &l
+	return request{qLockPositions, p.fill, ps.locked}
+}
+
+// lockIDs is the same by number.
+func (ps *positions) lockIDs(ids []int64) request { return request{qLockIDs, ints(ids), ps.locked} }
+
+// locked reads positions that are locked now.
+func (ps *positions) locked(rows pgx.Rows) error {
+	var found []*position
+	for rows.Next() {
+		l := new(position)
+		var waiting int32
+		if err := rows.Scan(&l.id, &l.destination, &l.entity, &l.queue, &waiting, &l.was); err != nil {
+			return err
 		}
-		return rows.Err()
-	}}
+		if err := ps.take(l, waiting); err != nil {
+			return err
+		}
+		found = append(found, l)
+	}
+	ps.s.lines.note(found)
+	return rows.Err()
+}
+
+// take takes a position as its row has it.
+func (ps *positions) take(l *position, waiting int32) (err error) {
+	if ps.byID[l.id] != nil {
+		return nil
+	}
+	if l.was != nil {
+		if l.Position, err = pack.ParsePosition(l.was); err != nil {
+			return err
+		}
+	}
+	l.Now, l.Waiting, l.wasWaiting, l.wasQueue = ps.now, int(waiting), int(waiting), l.queue
+	ps.byID[l.id] = l
+	if l.place != (place{}) {
+		ps.at[l.place] = l
+	}
+	return nil
 }
 
 // lineUp locks the positions of deliveries, and of the events that are to join lines
@@ -339,6 +370,55 @@ func (s *Store) placeOf(ctx context.Context, m *member) (place, error) {
 	}
 	id, err := s.names.id(ctx, q.destination)
 	return place{id, m.entity}, err
+}
+
+// knownLines are the numbers of positions, which never change: as many as there is
+// room for.
+type knownLines struct {
+	mu sync.Mutex
+	of map[place]int64
+}
+
+const keptLines = 100_000
+
+// pickedLines are positions that are known, by number, and those that are not, by place.
+type pickedLines struct {
+	pick
+	queues []int32
+}
+
+// pick finds the numbers of places.
+func (k *knownLines) pick(add planner) (p pickedLines) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, at := range add.places {
+		if id, ok := k.of[at]; ok {
+			p.ids = append(p.ids, id)
+		} else {
+			p.places, p.queues = append(p.places, at), append(p.queues, add.queues[i])
+		}
+	}
+	slices.Sort(p.ids)
+	return p
+}
+
+// note keeps numbers of positions that were there, which may be gone with what made
+// them: who finds nothing under one forgets it.
+func (k *knownLines) note(ls []*position) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.of == nil || len(k.of)+len(ls) > keptLines {
+		k.of = map[place]int64{}
+	}
+	for _, l := range ls {
+		k.of[l.place] = l.id
+	}
+}
+
+func (k *knownLines) forget(at place) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.of, at)
 }
 
 // planner gathers places, each once, with a queue that leads there.

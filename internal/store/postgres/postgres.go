@@ -52,6 +52,7 @@ type Store struct {
 	sweep      sweep
 	cursors    cursors
 	lined      linedLanes
+	lines      knownLines
 	signals    *signals
 
 	skew      skew

@@ -27,6 +27,7 @@ type session struct {
 	used     time.Time // when the server last answered
 	columns  columns
 	keyed    []*acceptance // those of a batch that have a key
+	busy     bool          // in lines of the batch before others had the turn, or waited
 }
 
 // idle is how long a connection may have been unused before it is tried: one

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/store/pack"
@@ -412,6 +414,15 @@ type fences struct {
 }
 
 func (s *session) fences(ss []*settlement) *fences { return &fences{ss: ss} }
+
+func (f *fences) readRows(rows pgx.Rows) error {
+	for rows.Next() {
+		if err := f.read(rows.RawValues()); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
 
 // read answers those that the statement fitted: done, or fenced.
 func (f *fences) read(row [][]byte) error {

@@ -45,27 +45,26 @@ func (w *settler) lined(ctx context.Context, calls []*settleCall) error {
 		for _, st := range ss {
 			st.answered, st.line, st.Next = false, 0, nil
 		}
-		w.lines = w.positions()
-		var found, firsts []member
+		w.lines, w.members = w.positions(), map[int64]member{}
+		var firsts []member
 		f := w.fences(ss)
-		err := w.send(ctx, request{st: beginTx}, w.lines.lock(pick{keys: keys}), request{qMembers, ints(keys), members(&found)},
-			request{qFollowers, ints(keys), members(&firsts)}, request{qSettleLined, f.fill, func(rows pgx.Rows) error {
-				for rows.Next() {
-					if err := f.read(rows.RawValues()); err != nil {
-						return err
-					}
-				}
-				return rows.Err()
-			}})
+		rs := []request{{st: beginTx}, {qLockOf, ints(keys), w.lock}, {qMarks, ints(keys), w.marks}}
+		if w.busy {
+			rs = append(rs, request{qFollowers, ints(keys), members(&firsts)})
+		}
+		err := w.send(ctx, append(rs, request{qSettleLined, f.fill, f.readRows})...)
 		if err != nil {
 			return err
 		}
-		w.members = byKey(found)
+		w.busy = false
+		for _, l := range w.lines.byID {
+			w.busy = w.busy || l.Waiting > 0
+		}
 		w.left(ss)
 		if err := w.lines.proceedWith(ctx, firsts); err != nil {
 			return err
 		}
-		rs := append(w.lines.write(), next.take(w.lines, ss)...)
+		rs = append(w.lines.write(), next.take(w.lines, ss)...)
 		return w.send(ctx, append(rs, request{st: commitTx})...)
 	})
 	w.lines = nil
@@ -78,6 +77,41 @@ func (w *settler) lined(ctx context.Context, calls []*settleCall) error {
 	w.s.stats.committed(len(calls))
 	next.hand(ctx, w.s)
 	return nil
+}
+
+// lock reads the positions of what is being settled, which are locked now.
+func (w *settler) lock(rows pgx.Rows) error {
+	for rows.Next() {
+		l := new(position)
+		var waiting int32
+		if err := rows.Scan(&l.id, &l.queue, &waiting, &l.was); err != nil {
+			return err
+		}
+		if err := w.lines.take(l, waiting); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// marks reads what is being settled. What the statement settles does not wait: it has
+// its turn, and its version is the position's, or it has no order.
+func (w *settler) marks(rows pgx.Rows) error {
+	for rows.Next() {
+		var m member
+		var event [16]byte
+		var flags int16
+		if err := rows.Scan(&m.line, &m.Key, &event, &flags, &m.Rank); err != nil {
+			return err
+		}
+		m.Delivery = seawall.EventID(event).Delivery(keyN(m.Key))
+		if l := w.lines.byID[m.line]; l != nil && l.Head.Key == m.Key {
+			m.Version = l.Head.Version
+		}
+		m.set(flags)
+		w.members[m.Key] = m
+	}
+	return rows.Err()
 }
 
 // qFollowers reads who may follow those that are being settled.
