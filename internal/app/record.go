@@ -51,7 +51,8 @@ func (t *try) wantsRecord() (wants bool, f *config.Fetch) {
 	if e := t.live.entities[name]; e != nil && e.Fetch != nil {
 		f = e.Fetch
 	}
-	return r != nil && r.Fetch || t.Delivery.Tied && f != nil, f
+	// What the route takes beside its entity's events goes as it comes.
+	return r != nil && r.Fetch && (r.Entity == "" || r.Entity == name) || t.Delivery.Tied && f != nil, f
 }
 
 // learn reads which records the delivery's entity is, where something asks that.
@@ -76,7 +77,7 @@ func (p *path) learn(ctx context.Context, t *try) error {
 }
 
 var (
-	errNoEntity = errors.New("the event belongs to no entity")
+	errNoEntity = errors.New("the event belongs to no entity whose record is kept here")
 	errNoFetch  = errors.New("the event belongs to no entity whose record can be fetched")
 )
 

@@ -46,7 +46,7 @@ func (p *path) upsert(ctx context.Context, t *try) store.Settlement {
 	u, d := t.to.Upsert, &t.Delivery
 	known := t.links[u.Link]
 	switch {
-	case d.Entity == "":
+	case d.Entity == "" || d.Order == seawall.Unordered: // then they would not come one at a time
 		return p.conclude(t, nil, send.Reply{At: t.at, Err: errNoEntity})
 	case d.Step == seawall.Doubt && known != "":
 		return p.interrupted(t)

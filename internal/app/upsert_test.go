@@ -241,6 +241,47 @@ func TestG6_ADoubtOutlivesItsDelivery(t *testing.T) {
 	}
 }
 
+// What was created is linked, though a person gave its delivery up meanwhile.
+func TestG6_WhatWasCreatedIsLinkedThoughItWasCanceled(t *testing.T) {
+	onBoth(t, func(t *testing.T, on func(*config.Config) *config.Config) {
+		c := newCRM(t)
+		reached, release := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		c.act = func(r *http.Request, _ int) string {
+			if r.Method == http.MethodPost {
+				once.Do(func() { close(reached); <-release })
+			}
+			return ""
+		}
+		r := run(t, on(users(t, c)))
+		r.user(7, 1, "Ann")
+		<-reached
+		id := r.latest(7).ID
+		_, err := r.store.Cancel(t.Context(), []seawall.DeliveryID{id}, "test", action("cancel"))
+		close(release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the link is there", func() bool { return r.link("user/7") == "101" })
+		if d := r.latest(7); d.State != seawall.Canceled && d.State != seawall.Delivered {
+			t.Errorf("it is %s", d.State)
+		}
+	})
+}
+
+// An event that belongs to no user is not somebody's contact.
+func TestWhatBelongsToNobodyIsNotKept(t *testing.T) {
+	c := newCRM(t)
+	cfg := users(t, c)
+	cfg.Destinations[0].Retry.Max = 1
+	r := run(t, cfg)
+	r.post(`{"event":"1","type":"user.changed","user":{"version":1,"name":"Ann"}}`)
+	d := r.only("app", seawall.Dead)
+	if !strings.Contains(d.Reason, "no entity") || len(c.asked) > 0 {
+		t.Errorf("%s; asked %q", d.Reason, c.asked)
+	}
+}
+
 // Whatever the system does, in any order: of each user there is one contact, as the
 // newest event has it.
 func TestG5_OneRecordForEachEntity(t *testing.T) { onBoth(t, oneForEach) }

@@ -160,7 +160,7 @@ type Settlement struct {
 
 	Done   []string       // for Delivered: patterns of After that it fulfils at its destination
 	Pass   time.Time      // for Dead, in a sequence: when its entity goes on without it; zero: a person decides
-	Links  []seawall.Link // learned: each stands in place of the entity's link to that system before
+	Links  []seawall.Link // learned, also where someone ended the delivery meanwhile: each stands in place of the entity's link to that system before
 	Unlink []seawall.Link // of these Entity, System and Record: gone, if the link still is that
 
 	// Next is filled in by Settle: the delivery of the same line whose turn came with

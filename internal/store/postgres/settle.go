@@ -281,7 +281,12 @@ func (w *settler) settleAll(ctx context.Context, q querier, todo []*settlement, 
 		for i := range s.outcomes {
 			outcomes = append(outcomes, &s.outcomes[i])
 		}
-		links, unlinks = append(links, s.Links...), append(unlinks, s.Unlink...)
+	}
+	for _, s := range todo {
+		// What a delivery taught that someone ended meanwhile is true all the same.
+		if *s.out != store.Fenced {
+			links, unlinks = append(links, s.Links...), append(unlinks, s.Unlink...)
+		}
 	}
 	if err := w.send(ctx, learn(links, unlinks, w.s.time())...); err != nil {
 		return err
