@@ -70,7 +70,12 @@ func (u *unpacker) mark() (m order.Mark) {
 	if u.b = u.b[copy(event[:], u.b):]; event.IsZero() {
 		u.b, u.err = nil, errPacked
 	}
-	m.Delivery = event.Delivery(int(u.uint()))
+	n := u.uint()
+	if n == 0 || n > seawall.MaxDeliveries {
+		u.b, u.err = nil, errPacked
+		return order.Mark{}
+	}
+	m.Delivery = event.Delivery(int(n))
 	m.Rank, m.Version = u.blob(), u.text()
 	return m
 }

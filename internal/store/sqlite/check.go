@@ -158,6 +158,27 @@ var rules = []struct{ broken, sql string }{
 		"SELECT event FROM repeat d WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq = d.event)"},
 	{"an arrival repeated event %s, which is not there",
 		"SELECT event FROM arrival a WHERE event IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event WHERE seq = a.event)"},
+	{"delivery %s is in a line that is not there", "SELECT id FROM unfinished d WHERE line IS NOT NULL AND NOT EXISTS (SELECT 1 FROM position WHERE id = d.line)"},
+	{"delivery %s has an order and is in no line",
+		"SELECT id FROM unfinished WHERE line IS NULL AND entity IS NOT NULL AND flags & 96 <> 0 AND (state <> 1 OR reason IN ('earlier', 'settle', 'prerequisite', 'late'))"},
+	{"delivery %s may be sent though it is not its turn",
+		`SELECT id FROM unfinished d WHERE line IS NOT NULL AND state <> 1 AND flags & 96 <> 0
+			AND NOT EXISTS (SELECT 1 FROM position WHERE id = d.line AND head = d.id)`},
+	{"position %s is of a destination or a queue that is not there",
+		"SELECT id FROM position WHERE destination NOT IN (SELECT id FROM name) OR queue NOT IN (SELECT id FROM queue)"},
+	{"in the line of position %s others wait than it counts",
+		"SELECT id FROM position p WHERE waiting <> (SELECT count(*) FROM unfinished WHERE line = p.id AND state = 1 AND reason IN ('earlier', 'settle'))"},
+	{"in the line of position %s it is the turn of one that is not there",
+		"SELECT id FROM position p WHERE head <> 0 AND NOT EXISTS (SELECT 1 FROM unfinished WHERE id = p.head AND line = p.id)"},
+	{"the line of position %s is held up by one that is not dead",
+		"SELECT id FROM position p WHERE block IS NOT NULL AND NOT EXISTS (SELECT 1 FROM finished WHERE id = p.block AND state = 4)"},
+	{"in the line of position %s some wait, and nothing will give one its turn",
+		`SELECT id FROM position p WHERE head = 0 AND block IS NULL AND waiting > 0 AND NOT EXISTS
+			(SELECT 1 FROM unfinished WHERE line = p.id AND state = 1 AND reason IN ('earlier', 'settle') AND due < 253370764800000000)`},
+	{"event %s waits to learn whose its record is, and is not there",
+		"SELECT event FROM unresolved u WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq = u.event)"},
+	{"link %s is of an entity that was merged into another", "SELECT id FROM link WHERE entity IN (SELECT entity FROM alias)"},
+	{"%s was merged into an entity that was merged into another", "SELECT entity FROM alias WHERE target IN (SELECT entity FROM alias)"},
 	{"the next event would get the number of one before, %s",
 		`SELECT max(event) FROM dedupe HAVING max(event) > max(ifnull((SELECT max(seq) FROM event), 0), ifnull((SELECT value FROM memo WHERE key = 'seq'), 0))`},
 }
@@ -192,6 +213,7 @@ func (c *conn) unreadable(ctx context.Context) (problems []string, err error) {
 		{"the request of event", "SELECT seq, request FROM event", func(b []byte) error { return pack.ParseRequest(b, &seawall.Event{}, true) }},
 		{"the last attempt of delivery", "SELECT id, last FROM finished WHERE last IS NOT NULL", func(b []byte) error { _, err := pack.ParseAttempt(b); return err }},
 		{"the headers of the answer to delivery", "SELECT delivery, headers FROM answer WHERE headers IS NOT NULL", func(b []byte) error { _, err := pack.ParseHeaders(b); return err }},
+		{"what is kept of position", "SELECT id, data FROM position", func(b []byte) error { _, err := pack.ParsePosition(b); return err }},
 		{"an attempt of delivery", "SELECT delivery, data FROM attempt", func(b []byte) error { _, err := pack.ParseAttempt(b); return err }},
 	} {
 		st, found := c.prepare(p.sql), 0

@@ -41,6 +41,20 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{"UPDATE unfinished SET origin = 99", "delivery 32769 was first in a queue that is not there"},
 		{"INSERT INTO answer VALUES (5, 1, 200, 0, NULL, NULL)", "an answer belongs to delivery 5, which is not there"},
 		{"INSERT INTO answer VALUES (32769, 1, 200, 0, x'ff', NULL)", "the headers of the answer to delivery 32769 cannot be read"},
+		{"UPDATE unfinished SET line = 99", "delivery 32769 is in a line that is not there"},
+		{"UPDATE unfinished SET flags = 32, entity = 'order/1'", "delivery 32769 has an order and is in no line"},
+		{aPosition + "UPDATE position SET head = 0; UPDATE unfinished SET line = 1, flags = 32", "delivery 32769 may be sent though it is not its turn"},
+		{aPosition + "UPDATE position SET queue = 99", "position 1 is of a destination or a queue that is not there"},
+		{aPosition + "UPDATE position SET waiting = 1", "in the line of position 1 others wait than it counts"},
+		{aPosition + "UPDATE unfinished SET id = id + 1000", "in the line of position 1 it is the turn of one that is not there"},
+		{aPosition + "UPDATE position SET block = 5", "the line of position 1 is held up by one that is not dead"},
+		{aPosition + "UPDATE position SET head = 0, waiting = 1; UPDATE unfinished SET line = 1, state = 1, reason = 'earlier', due = 253370764800000000",
+			"in the line of position 1 some wait, and nothing will give one its turn"},
+		{aPosition + "UPDATE position SET data = x'ff'", "what is kept of position 1 cannot be read"},
+		{"INSERT INTO unresolved VALUES (7, 'order', 's', 'r', 1, 1)", "event 7 waits to learn whose its record is, and is not there"},
+		{"INSERT INTO alias VALUES ('u/a', 'u/b'); INSERT INTO link (entity, system, record, name, at) VALUES ('u/a', 's', 'r', 'u', 1)",
+			"link 1 is of an entity that was merged into another"},
+		{"INSERT INTO alias VALUES ('u/a', 'u/b'), ('u/b', 'u/c')", "u/a was merged into an entity that was merged into another"},
 		{"PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'event_entity'; PRAGMA writable_schema = OFF", "never used"},
 	} {
 		t.Run(c.harm, func(t *testing.T) {
@@ -65,6 +79,9 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+// aPosition makes a position of the destination a.
+const aPosition = "INSERT INTO position (destination, entity, queue, head, waiting, at, data) VALUES (1, 'order/1', 1, 32769, 0, 1, x'0102'); "
 
 // small makes a store with one event, of which one delivery waits and one is dead.
 func small(t *testing.T, path string) {

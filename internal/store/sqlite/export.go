@@ -26,8 +26,10 @@ func (s *Store) Export(ctx context.Context, p store.Part, after int64, limit int
 			return exportActions(c, &out, limit)
 		case store.PartRevisions:
 			return exportRevisions(c, &out, limit)
-		case store.PartLines, store.PartLinks: // none is kept yet
-			return nil
+		case store.PartLines:
+			return s.exportLines(c, &out, limit)
+		case store.PartLinks:
+			return exportLinks(c, &out, limit)
 		case store.PartRest:
 			return s.exportRest(c, &out)
 		}
@@ -45,7 +47,10 @@ var (
 		UNION ALL SELECT id FROM finished WHERE id BETWEEN ?1 AND ?2 AND flags & 2`)
 	qDivertedOnes = newQuery(`SELECT id, origin FROM unfinished WHERE id BETWEEN ?1 AND ?2 AND origin IS NOT NULL
 		UNION ALL SELECT id, origin FROM finished WHERE id BETWEEN ?1 AND ?2 AND origin IS NOT NULL`)
-	qCounter = newQuery("SELECT seq FROM sqlite_sequence WHERE name = ?")
+	qLinesOfEvent = newQuery("SELECT id, line FROM unfinished WHERE id BETWEEN ? AND ? AND line IS NOT NULL")
+	qExportLines  = newQuery("SELECT id, destination, entity, queue, waiting, at, data FROM position WHERE id > ? ORDER BY id LIMIT ?")
+	qExportLinks  = newQuery("SELECT " + linkColumns + " FROM link WHERE id > ? ORDER BY id LIMIT ?")
+	qCounter      = newQuery("SELECT seq FROM sqlite_sequence WHERE name = ?")
 )
 
 func (s *Store) exportEvents(ctx context.Context, c *conn, out *store.Chunk, limit int) error {
@@ -100,6 +105,18 @@ func (s *Store) exportEvent(c *conn, e *seawall.Event) (m store.MovedEvent, err 
 	if err != nil {
 		return m, err
 	}
+	lines := map[int64]int64{}
+	st = c.use(qLinesOfEvent).int(from).int(to)
+	for st.next() {
+		key := st.getInt()
+		lines[key] = st.getInt()
+	}
+	if err := st.done(); err != nil {
+		return m, err
+	}
+	if m.Unresolved, err = c.unresolved(e.Seq); err != nil {
+		return m, err
+	}
 	for _, d := range ds {
 		key := deliveryKey(e.Seq, d.ID.N())
 		as, err := c.attempts(key)
@@ -110,7 +127,7 @@ func (s *Store) exportEvent(c *conn, e *seawall.Event) (m store.MovedEvent, err 
 		if err != nil {
 			return m, fmt.Errorf("%s: %w", d.ID, err)
 		}
-		m.Deliveries = append(m.Deliveries, store.MovedDelivery{Delivery: d, Replayed: replayed[d.ID.N()], First: first[key], Attempts: as, Answer: a})
+		m.Deliveries = append(m.Deliveries, store.MovedDelivery{Delivery: d, Replayed: replayed[d.ID.N()], First: first[key], Line: lines[key], Attempts: as, Answer: a})
 	}
 	return m, nil
 }
@@ -228,6 +245,12 @@ func (s *Store) exportRest(c *conn, out *store.Chunk) (err error) {
 	if r.Sealed, err = c.allSealed(); err != nil {
 		return err
 	}
+	if r.Aliases, err = c.aliases(); err != nil {
+		return err
+	}
+	if r.Merges, err = one(c.use(qMemo).word(memoMerges)); err != nil {
+		return err
+	}
 	out.Rest, out.Next = r, 1
 	return nil
 }
@@ -240,4 +263,47 @@ func (c *conn) laneTokens() (out []store.LaneToken, err error) {
 		out = append(out, store.LaneToken{Lane: store.Lane{System: st.getText(), Shard: int(st.getInt())}, Token: st.getInt()})
 	}
 	return out, st.done()
+}
+
+// unresolved is the record whose entity an event waits for; nil: none.
+func (c *conn) unresolved(seq int64) (r *store.Record, err error) {
+	st := c.use(qUnresolved).int(seq)
+	defer st.done()
+	if st.next() {
+		r = &store.Record{Entity: st.getText(), System: st.getText(), Record: st.getText(), Until: st.getTime()}
+	}
+	return r, st.done()
+}
+
+func (s *Store) exportLines(c *conn, out *store.Chunk, limit int) error {
+	st := c.use(qExportLines).int(out.After).int(int64(limit))
+	defer st.done()
+	for st.next() {
+		m := store.MovedPosition{ID: st.getInt()}
+		m.Destination, m.Entity = s.names.text(c, st.getInt()), st.getText()
+		q := s.names.line(c, st.getInt())
+		m.Queue = store.Place{Lane: q.laneKey, Destination: q.destination}
+		waiting, at := st.getInt(), st.getTime()
+		var err error
+		if m.Position.Position, err = pack.ParsePosition(st.peek()); err != nil {
+			return fmt.Errorf("position %d: %w", m.ID, err)
+		}
+		m.Waiting, m.At = int(waiting), at
+		out.Lines = append(out.Lines, m)
+		out.Next = m.ID
+	}
+	out.More = len(out.Lines) == limit
+	return st.done()
+}
+
+func exportLinks(c *conn, out *store.Chunk, limit int) error {
+	st := c.use(qExportLinks).int(out.After).int(int64(limit))
+	defer st.done()
+	for st.next() {
+		id, l := scanLink(st)
+		out.Links = append(out.Links, store.MovedLink{ID: id, Link: l})
+		out.Next = id
+	}
+	out.More = len(out.Links) == limit
+	return st.done()
 }

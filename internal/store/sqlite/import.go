@@ -36,6 +36,9 @@ func (s *Store) Import(ctx context.Context, c store.Chunk) error {
 		if err := t.importPeople(&c); err != nil {
 			return err
 		}
+		if err := t.importLines(&c); err != nil {
+			return err
+		}
 		if c.Rest != nil {
 			if err := t.importRest(c.Rest); err != nil {
 				return err
@@ -81,6 +84,46 @@ func (t *txn) importEvent(m *store.MovedEvent, a *acceptance) error {
 	}
 	for i := range m.Deliveries {
 		if err := t.importDelivery(&m.Deliveries[i], e); err != nil {
+			return err
+		}
+	}
+	if m.Unresolved != nil {
+		return t.addUnresolved(m.Unresolved, e.Seq)
+	}
+	return nil
+}
+
+var (
+	qImportLine = newQuery(`INSERT INTO position (id, destination, entity, queue, head, block, waiting, wake, at, data)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	qImportLink = newQuery("INSERT INTO link (id, entity, system, record, name, at, by) VALUES (?, ?, ?, ?, ?, ?, ?)")
+)
+
+// importLines writes positions and links.
+func (t *txn) importLines(c *store.Chunk) error {
+	for i := range c.Lines {
+		m := &c.Lines[i]
+		destination, err := t.name(m.Destination)
+		if err != nil {
+			return err
+		}
+		queue, err := t.queueOf(m.Queue.Destination, m.Queue.System, m.Queue.Shard)
+		if err != nil {
+			return err
+		}
+		p := &m.Position.Position
+		err = t.use(qImportLine).int(m.ID).int(destination).word(m.Entity).int(queue).int(p.Head.Key).orNull(p.Block.Key).
+			int(int64(p.Waiting)).time(p.Until).int(m.At.UnixMicro()).blob(pack.Position(p)).exec()
+		if err != nil {
+			return fmt.Errorf("position %d: %w", m.ID, err)
+		}
+	}
+	for _, l := range c.Links {
+		name, _ := seawall.EntityName(l.Entity)
+		if err := t.use(qImportLink).int(l.ID).word(l.Entity).word(l.System).word(l.Record).word(name).int(l.At.UnixMicro()).text(l.By).exec(); err != nil {
+			return fmt.Errorf("link %d: %w", l.ID, err)
+		}
+		if err := t.use(qToResolve).word(name).word(l.System).word(l.Record).exec(); err != nil {
 			return err
 		}
 	}
@@ -200,6 +243,16 @@ func (t *txn) importRest(r *store.Rest) error {
 	}
 	for _, v := range r.Sealed {
 		if err := t.putSealed(v); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.Aliases {
+		if err := t.use(qAddAlias).word(a.Entity).word(a.Into).exec(); err != nil {
+			return err
+		}
+	}
+	if r.Merges > 0 {
+		if err := t.use(qSetMemo).word(memoMerges).int(r.Merges).exec(); err != nil {
 			return err
 		}
 	}

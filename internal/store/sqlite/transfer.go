@@ -28,7 +28,7 @@ var (
 	qMemos   = newQuery("SELECT key, value FROM memo")
 	qHolds   = newQuery(`SELECT EXISTS (SELECT 1 FROM event) OR EXISTS (SELECT 1 FROM arrival) OR EXISTS (SELECT 1 FROM action)
 		OR EXISTS (SELECT 1 FROM revision) OR EXISTS (SELECT 1 FROM token) OR EXISTS (SELECT 1 FROM gate)
-		OR EXISTS (SELECT 1 FROM sealed)`)
+		OR EXISTS (SELECT 1 FROM sealed) OR EXISTS (SELECT 1 FROM link) OR EXISTS (SELECT 1 FROM alias) OR EXISTS (SELECT 1 FROM position)`)
 )
 
 func (s *Store) Identity(ctx context.Context) (i store.Identity, err error) {
