@@ -39,7 +39,6 @@ func TestStore(t *testing.T) {
 		return storetest.Harness{
 			Store: s,
 			Clock: clock,
-			Lines: true,
 			Reopen: func(t *testing.T) store.Store {
 				if err := s.Close(); err != nil {
 					t.Fatal(err)

@@ -265,8 +265,20 @@ func (t *txn) ripen(queue int64, now time.Time, limit int, r *store.Ripened) (mo
 		}
 		r.Freed += len(p.freed)
 	}
+	// One that goes on may have another wait for its turn from now on.
+	for before := -1; before != handled; {
+		before, r.Over = handled, nil
+		if more, err = t.ripenTimers(queue, now, limit, &handled, r); more || err != nil {
+			return more, err
+		}
+	}
+	return false, nil
+}
+
+// ripenTimers looks once through the times of a queue.
+func (t *txn) ripenTimers(queue int64, now time.Time, limit int, handled *int, r *store.Ripened) (more bool, err error) {
 	for last := (timer{due: -1}); ; {
-		if handled >= limit || len(r.Over) >= limit {
+		if *handled >= limit || len(r.Over) >= limit {
 			rest, err := t.timers(queue, last, 1)
 			return err == nil && len(rest) > 0 && rest[0].due <= now.UnixMicro(), err
 		}
@@ -278,7 +290,7 @@ func (t *txn) ripen(queue int64, now time.Time, limit int, r *store.Ripened) (mo
 			if f.due > now.UnixMicro() {
 				return false, nil
 			}
-			if handled >= limit || len(r.Over) >= limit {
+			if *handled >= limit || len(r.Over) >= limit {
 				break
 			}
 			last = f
@@ -287,7 +299,7 @@ func (t *txn) ripen(queue int64, now time.Time, limit int, r *store.Ripened) (mo
 				return false, err
 			}
 			if !over {
-				handled++
+				*handled++
 			}
 		}
 		if len(found) == 0 {

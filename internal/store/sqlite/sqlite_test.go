@@ -29,7 +29,6 @@ func TestStore(t *testing.T) {
 			Another: func(t *testing.T) store.Store {
 				return open(t, filepath.Join(t.TempDir(), "another.db"), sqlite.Options{Now: clock.Now, Exclusive: true})
 			},
-			Lines: true,
 			Crash: func(t *testing.T) store.Store {
 				path = copyStore(t, path)
 				s = open(t, path, sqlite.Options{Now: clock.Now, Exclusive: true})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/internal/store/transfer"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -50,6 +51,7 @@ var lineTests = []test{
 	{"TestG5_AReplannedOneJoinsItsLine", lined(testLineReplan)},
 	{"TestG5_ALineOutlivesRestartsAndCrashes", lined(testLineRestart)},
 	{"TestG5_WhatWasBegunAtACrashKeepsItsPlace", lined(testLineDoubt)},
+	{"TestG5_AMovedLineGoesOn", lined(testLineMoved)},
 	{"TestG5_EntitiesAreListed", lined(testEntities)},
 	{"TestG5_PositionsOutliveEvents", lined(testLineExpires)},
 	{"TestG5_ALineThatIsHeldUpKeepsItsDeadOne", lined(testBlockExpires)},
@@ -293,7 +295,7 @@ func (x *line) sound() {
 	ctx := x.t.Context()
 	type where struct{ destination, entity string }
 	pending, waiting, timers := map[where]int{}, map[where]int{}, map[where]int{}
-	entities := map[string]bool{}
+	entities, persons := map[string]bool{}, map[seawall.DeliveryID]bool{}
 	ds := collect(x.t, func(p store.Page) (store.List[seawall.Delivery], error) {
 		return x.Store.ListDeliveries(ctx, store.DeliveryFilter{}, p)
 	})
@@ -307,8 +309,10 @@ func (x *line) sound() {
 		}
 		entities[d.Entity] = true
 		switch {
-		case d.Order != seawall.Unordered && (d.State == seawall.Pending || d.State == seawall.Sending || d.State == seawall.Held && d.Reason == seawall.ReasonUnknown):
+		case d.Order != seawall.Unordered && (d.State == seawall.Pending || d.State == seawall.Sending):
 			pending[at]++
+		case d.State == seawall.Held && (d.Reason == seawall.ReasonUnknown || strings.HasPrefix(d.Reason, seawall.ReasonRecord)):
+			persons[d.ID] = true
 		case d.State == seawall.Held && (d.Reason == seawall.ReasonEarlier || d.Reason == seawall.ReasonSettle):
 			waiting[at]++
 		}
@@ -334,7 +338,7 @@ func (x *line) sound() {
 			x.t.Errorf("%v: %d wait, and %d are counted", at, waiting[at], p.Waiting)
 		}
 		delete(waiting, at)
-		if head := !p.Head.IsZero(); head != (pending[at] > 0) {
+		if head := !p.Head.IsZero(); head != (pending[at] > 0) && !persons[p.Head.Delivery] {
 			x.t.Errorf("%v: %d have the turn, the head is %v", at, pending[at], p.Head)
 		}
 		if p.Waiting > 0 && p.Head.IsZero() && p.Block.IsZero() && timers[at] == 0 {
@@ -1284,6 +1288,54 @@ func testLineDoubt(x *line) {
 	x.is(three, "held earlier")
 	x.claims(five)
 	x.deliver(five, &three)
+}
+
+func testLineMoved(x *line) {
+	x.movable(x.t)
+	one, two := x.arrive(sequence("1")), x.arrive(sequence("2"))
+	dead := x.arrive(member{version: "1", entity: "order/2"})
+	behind := x.arrive(member{version: "2", entity: "order/2"})
+	x.end(dead, seawall.Dead)
+	windowed := x.arrive(member{version: "1", entity: "order/3", settle: time.Minute})
+	waits := x.arrive(member{version: "1", entity: "order/4", after: []string{"order.created"}})
+	x.putLinks(x.t, "order/1 crm 1")
+	to := x.Another(x.t)
+	_, err := transfer.Move(x.t.Context(), mover(x.t, x.Store), mover(x.t, to), transfer.Options{Chunk: 2})
+	must(x.t, err)
+	x.Store = to
+	x.lease = x.suite.lease(x.t, "n1", "orders")
+	x.is(x.arrive(sequence("0.5")), "held earlier") // the head is due since a moment
+	x.deliver(one, x.only("held earlier", "0.5"))
+	if ended, err := to.Skip(x.t.Context(), []seawall.DeliveryID{dead.ID}, seawall.Action{}); err != nil || len(ended) != 1 {
+		x.t.Fatalf("skipped %v, %v", ended, err)
+	}
+	x.is(behind, "pending")
+	x.Clock.Advance(time.Minute)
+	x.ripens(1, 0)
+	x.is(windowed, "pending")
+	first := created()
+	first.entity = "order/4"
+	x.deliverDone(x.arrive(first), "order.created")
+	x.is(waits, "pending")
+	x.is(two, "held earlier")
+	x.arrive(member{version: "1", entity: "order/5"}) // numbers are not given twice
+	x.putLinks(x.t, "order/5 crm 5")
+}
+
+// only is the one of order/1 in a state with a version.
+func (x *line) only(state, version string) *seawall.Delivery {
+	x.t.Helper()
+	rank, err := order.Rank([]string{version}, order.Number)
+	must(x.t, err)
+	for _, d := range collect(x.t, func(p store.Page) (store.List[seawall.Delivery], error) {
+		return x.Store.ListDeliveries(x.t.Context(), store.DeliveryFilter{Entity: "order/1"}, p)
+	}) {
+		if d.State.String()+" "+d.Reason == state && string(d.Rank) == string(order.On("shop", rank)) {
+			return &d
+		}
+	}
+	x.t.Fatalf("none of version %s is %s", version, state)
+	return nil
 }
 
 func testEntities(x *line) {

@@ -32,9 +32,6 @@ type Harness struct {
 
 	// Another opens another empty store of the same engine, on the same clock.
 	Another func(t *testing.T) store.Store
-
-	// Lines has the tests of lines and links run, which an engine may not keep yet.
-	Lines bool
 }
 
 // Clock is a clock that only a test moves.
@@ -64,18 +61,9 @@ func (c *Clock) Advance(d time.Duration) time.Time {
 // Run runs the suite; open makes a new, empty store for each test and closes it
 // at the test's end.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, divertTests, systemTests, vaultTests, secondTests, orderTests, upkeepTests, modelTests, transferTests}
+	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, divertTests, systemTests, vaultTests, secondTests, orderTests, upkeepTests, modelTests, transferTests, lineTests, lineModelTests, linkTests}
 	for _, group := range groups {
 		run(t, open, group)
-	}
-	for _, group := range [][]test{lineTests, linkTests} {
-		run(t, func(t *testing.T) Harness {
-			h := open(t)
-			if !h.Lines {
-				t.Skip("this engine keeps no lines yet")
-			}
-			return h
-		}, group)
 	}
 }
 

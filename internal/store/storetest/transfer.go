@@ -92,6 +92,7 @@ func (s *suite) live(t *testing.T, seed uint64) *model {
 		_, err := s.Store.Accept(ctx, []store.Acceptance{a})
 		must(t, err)
 	}
+	s.liveLines(t, m.leases["orders"])
 	// New deliveries, and one pinned to its revision.
 	var final []seawall.DeliveryID
 	for _, d := range m.deliveries {
@@ -129,6 +130,34 @@ func (s *suite) live(t *testing.T, seed uint64) *model {
 		must(t, err)
 	}
 	return m
+}
+
+// liveLines fills a store with lines in all that may become of them, and with links.
+func (s *suite) liveLines(t *testing.T, l store.Lease) {
+	t.Helper()
+	x := &line{suite: s, t: t, lease: l}
+	at := func(entity, version string) member { return member{entity: entity, version: version} }
+	for i := range 12 { // more than a chunk
+		x.end(x.arrive(at(fmt.Sprint("seen/", i), "3")), seawall.Delivered)
+	}
+	x.retry(x.arrive(at("retry/1", "5")), time.Hour)
+	x.arrive(at("retry/1", "6"))
+	in := x.ended(l, x.arrive(at("dead/1", "1")), seawall.Dead)
+	in.Pass = s.Clock.Now().Add(time.Hour)
+	x.settleAs(in, store.Done)
+	x.arrive(at("dead/1", "2"))
+	x.arrive(member{entity: "window/1", version: "1", settle: time.Minute})
+	x.arrive(member{entity: "after/1", version: "1", after: []string{"a.b", "c.*"}, onWait: seawall.WaitHold, wait: time.Hour})
+	x.arrive(member{entity: "after/1", version: "2", none: true, after: []string{"a.b"}, counts: true})
+	x.arrive(member{entity: "seen/1", version: "1", late: seawall.LateHold})
+	x.arrive(member{entity: "seen/2", version: "1"}) // late
+	x.arrive(member{entity: "seen/3", version: "1", order: seawall.Latest})
+	x.arrive(member{entity: "seen/3", version: "9", order: seawall.Latest, source: "stripe"})
+	s.putLinks(t, "user/a crm 1", "user/b mail m", "user/c crm 3", "order/1 crm 1")
+	s.merge(t, "user/a", "user/b")
+	x.unresolved("pi_1", time.Hour)
+	x.unresolved("pi_2", time.Hour)
+	s.putLinks(t, "order/1 stripe pi_2")
 }
 
 // all is what a store shows of what it holds, by the ways that people have.
@@ -182,6 +211,23 @@ func (s *suite) all(t *testing.T, of store.Store) map[string]any {
 	must(t, err)
 	depths, err := of.Depths(ctx)
 	must(t, err)
+	entities := collect(t, func(p store.Page) (store.List[store.EntityState], error) {
+		return of.ListEntities(ctx, store.EntityFilter{}, p)
+	})
+	out["entities"] = entities
+	for _, e := range entities {
+		ps, err := of.Positions(ctx, e.Entity)
+		must(t, err)
+		out["positions of "+e.Entity] = ps
+	}
+	out["links"] = collect(t, func(p store.Page) (store.List[seawall.Link], error) {
+		return of.ListLinks(ctx, store.LinkFilter{}, p)
+	})
+	aliases, merges, err := of.Aliases(ctx, -1)
+	must(t, err)
+	resolvable, err := of.Resolvable(ctx, s.Clock.Now().Add(day), 1000)
+	must(t, err)
+	out["aliases"], out["resolvable"] = fmt.Sprint(aliases, merges), resolvable
 	// Queues that were used and are empty are no part of what is held.
 	depths = slices.DeleteFunc(depths, func(d store.Depth) bool { return d == store.Depth{Destination: d.Destination} })
 	slices.SortFunc(depths, func(a, b store.Depth) int { return strings.Compare(a.Destination, b.Destination) })
