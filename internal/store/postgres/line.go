@@ -44,19 +44,29 @@ func (s *Store) Ripen(ctx context.Context, l store.Lease, destination string, no
 }
 
 func (s *Store) ripen(ctx context.Context, tx pgx.Tx, q queue, l store.Lease, now time.Time, limit int) (r store.Ripened, err error) {
-	keys, err := numbers(tx.Query(ctx, qRipe, q.id, now, limit+1))
-	if err != nil {
-		return r, err
-	}
-	wakes, err := numbers(tx.Query(ctx, qWoken, q.id, now, limit+1))
-	if err != nil {
-		return r, err
-	}
-	more := len(keys) > limit || len(wakes) > limit
-	keys, wakes = keys[:min(len(keys), limit)], wakes[:min(len(wakes), limit)]
-	if len(keys)+len(wakes) > 0 {
-		if r, err = s.ripenThese(ctx, tx, q, l, now, keys, wakes); err != nil {
+	// One that goes on may have another wait for its turn from now on: it is looked
+	// again until nothing but what is over is left.
+	more := true
+	for pass := 0; more && pass < 4; pass++ {
+		keys, err := numbers(tx.Query(ctx, qRipe, q.id, now, limit+1))
+		if err != nil {
 			return r, err
+		}
+		wakes, err := numbers(tx.Query(ctx, qWoken, q.id, now, limit+1))
+		if err != nil {
+			return r, err
+		}
+		full := len(keys) > limit || len(wakes) > limit
+		keys, wakes = keys[:min(len(keys), limit)], wakes[:min(len(wakes), limit)]
+		freed := r.Freed
+		if r = (store.Ripened{}); len(keys)+len(wakes) > 0 {
+			if r, err = s.ripenThese(ctx, tx, q, l, now, keys, wakes); err != nil {
+				return r, err
+			}
+		}
+		more = full || len(keys)+len(wakes) > len(r.Over)
+		if r.Freed += freed; full {
+			break
 		}
 	}
 	if more {
