@@ -90,7 +90,12 @@ func (g *gateway) Learned() { g.resolver.Learned() }
 
 // Merged tells all nodes that entities are called otherwise.
 func (g *gateway) Merged() {
-	g.resolver.Merged()
+	ctx, cancel := context.WithTimeout(context.Background(), regateTime)
+	defer cancel()
+	if err := g.resolver.Learn(ctx); err != nil {
+		g.Log.Warn("merged entities not read", "error", err)
+		g.resolver.Merged()
+	}
 	g.store.Tell(store.Signal{})
 }
 

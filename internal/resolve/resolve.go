@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,9 +44,10 @@ type Options struct {
 // Resolver resolves. Run must run beside it.
 type Resolver struct {
 	Options
-	aliases atomic.Pointer[aliases]
-	learned chan struct{}
-	merged  chan struct{}
+	aliases  atomic.Pointer[aliases]
+	learning sync.Mutex // held while they are read
+	learned  chan struct{}
+	merged   chan struct{}
 }
 
 type aliases struct {
@@ -125,6 +127,8 @@ func poke(c chan struct{}) {
 
 // Learn reads what entities are called now, if that has changed.
 func (r *Resolver) Learn(ctx context.Context) error {
+	r.learning.Lock()
+	defer r.learning.Unlock()
 	had := r.aliases.Load()
 	all, now, err := r.Store.Aliases(ctx, had.version)
 	if err == nil && now != had.version {
