@@ -227,7 +227,7 @@ func (s *suite) all(t *testing.T, of store.Store) map[string]any {
 	must(t, err)
 	resolvable, err := of.Resolvable(ctx, s.Clock.Now().Add(day), 1000)
 	must(t, err)
-	out["aliases"], out["resolvable"] = fmt.Sprint(aliases, merges), resolvable
+	out["aliases"], out["resolvable"] = fmt.Sprint(aliases, merges), append([]store.Resolvable{}, resolvable...)
 	// Queues that were used and are empty are no part of what is held.
 	depths = slices.DeleteFunc(depths, func(d store.Depth) bool { return d == store.Depth{Destination: d.Destination} })
 	slices.SortFunc(depths, func(a, b store.Depth) int { return strings.Compare(a.Destination, b.Destination) })
