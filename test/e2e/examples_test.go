@@ -101,6 +101,7 @@ var examples = map[string]example{
 			}
 		},
 	},
+	"orders":   {elsewhere: "TestG5_ExampleOfOrders"},
 	"payments": {elsewhere: "TestG6_ExampleOfPayments"},
 	"users":    {elsewhere: "TestG5_ExampleOfUsers"},
 	"cutover": {
