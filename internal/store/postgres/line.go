@@ -36,46 +36,49 @@ func (s *Store) Ripen(ctx context.Context, l store.Lease, destination string, no
 	if err != nil || !known {
 		return r, judge(err)
 	}
-	err = s.change(ctx, func(tx pgx.Tx) error {
-		r, err = s.ripen(ctx, tx, q, l, now, max(limit, 1))
-		return err
-	})
-	return r, err
+	// One that goes on may have another wait for its turn from now on: it is looked
+	// again until nothing but what is over is left, by a transaction of its own each
+	// time, since positions are locked all at once.
+	for range 4 {
+		freed, again := r.Freed, false
+		err = s.change(ctx, func(tx pgx.Tx) error {
+			r, again, err = s.ripen(ctx, tx, q, l, now, max(limit, 1))
+			return err
+		})
+		if r.Freed += freed; err != nil || !again {
+			return r, err
+		}
+	}
+	r.Next = now
+	return r, nil
 }
 
-func (s *Store) ripen(ctx context.Context, tx pgx.Tx, q queue, l store.Lease, now time.Time, limit int) (r store.Ripened, err error) {
-	// One that goes on may have another wait for its turn from now on: it is looked
-	// again until nothing but what is over is left.
-	more := true
-	for pass := 0; more && pass < 4; pass++ {
-		keys, err := numbers(tx.Query(ctx, qRipe, q.id, now, limit+1))
-		if err != nil {
-			return r, err
-		}
-		wakes, err := numbers(tx.Query(ctx, qWoken, q.id, now, limit+1))
-		if err != nil {
-			return r, err
-		}
-		full := len(keys) > limit || len(wakes) > limit
-		keys, wakes = keys[:min(len(keys), limit)], wakes[:min(len(wakes), limit)]
-		freed := r.Freed
-		if r = (store.Ripened{}); len(keys)+len(wakes) > 0 {
-			if r, err = s.ripenThese(ctx, tx, q, l, now, keys, wakes); err != nil {
-				return r, err
-			}
-		}
-		more = full || len(keys)+len(wakes) > len(r.Over)
-		if r.Freed += freed; full {
-			break
+// ripen has those go on that are ripe. again tells that this may have made others
+// ripe.
+func (s *Store) ripen(ctx context.Context, tx pgx.Tx, q queue, l store.Lease, now time.Time, limit int) (r store.Ripened, again bool, err error) {
+	keys, err := numbers(tx.Query(ctx, qRipe, q.id, now, limit+1))
+	if err != nil {
+		return r, false, err
+	}
+	wakes, err := numbers(tx.Query(ctx, qWoken, q.id, now, limit+1))
+	if err != nil {
+		return r, false, err
+	}
+	full := len(keys) > limit || len(wakes) > limit
+	keys, wakes = keys[:min(len(keys), limit)], wakes[:min(len(wakes), limit)]
+	if len(keys)+len(wakes) > 0 {
+		if r, err = s.ripenThese(ctx, tx, q, l, now, keys, wakes); err != nil {
+			return r, false, err
 		}
 	}
-	if more {
+	if full {
 		r.Next = now
-		return r, nil
+		return r, false, nil
 	}
+	again = len(keys)+len(wakes) > len(r.Over)
 	rows, err := tx.Query(ctx, qRipens, q.id, now)
 	if err != nil {
-		return r, err
+		return r, false, err
 	}
 	times, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
 	for _, t := range times {
@@ -83,7 +86,7 @@ func (s *Store) ripen(ctx context.Context, tx pgx.Tx, q queue, l store.Lease, no
 			r.Next = t.UTC()
 		}
 	}
-	return r, err
+	return r, again, err
 }
 
 // ripenThese has deliveries go on, and lines that were held up.
