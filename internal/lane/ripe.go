@@ -62,13 +62,15 @@ func (q *queue) keepTime() {
 }
 
 // ripenSoon has the queue ask before long: others may have put something there
-// that is held for a time.
-func (q *queue) ripenSoon() {
+// that is held for a time. It tells whether that is sooner than it would have.
+func (q *queue) ripenSoon() (sooner bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if soon := q.ripe.asked.Add(ripenHeard); q.ripe.timed && soon.Before(q.ripe.next) {
+	soon := q.ripe.asked.Add(ripenHeard)
+	if sooner = q.ripe.timed && soon.Before(q.ripe.next); sooner {
 		q.ripe.next = soon
 	}
+	return sooner
 }
 
 // ripen has what is held go on whose time has come, and returns how long to sleep

@@ -14,6 +14,7 @@ type settling struct {
 	q *queue
 	s store.Settlement
 	whose
+	holds bool // what comes late after it is held, and is to be told
 }
 
 // settleAll writes outcomes, as many as wait in one commit, until the channel is
@@ -136,6 +137,9 @@ func (r *Runner) finish(batch []settling, ss []store.Settlement, done []store.Se
 		if done != nil && done[i] <= store.Ended {
 			b.q.goOn(ss[i].Next)
 			b.q.await(b.s.Pass)
+			if b.holds && b.q.ripenSoon() {
+				woken[b.q] = true
+			}
 		}
 		b.q.settled(b.whose)
 		// Wake the feeder if it stopped for want of room, or if the delivery

@@ -471,6 +471,42 @@ func TestG2_WhatEndsForLackOfTimeIsTold(t *testing.T) {
 	})
 }
 
+// What has become late with a settlement is told before long.
+func TestG2_WhatBecomesLateIsToldSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, c := newMemory(), newConsumer(t, time.Second)
+		var told atomic.Int64
+		r, stop := startNode(m, "n1", Options{
+			Deliver: c.deliver, Wanted: func(context.Context) Wanted { return Wanted{Targets: timed("a")()} },
+			Over: func(_ context.Context, d *seawall.Delivery) (store.Settlement, error) {
+				told.Add(1)
+				return store.Settlement{State: seawall.Held, Reason: d.Reason, Due: order.Never}, nil
+			},
+		})
+		synctest.Wait()
+		time.Sleep(100 * time.Millisecond)
+		for _, v := range []int{2, 1} {
+			d := lined("a", "order/1", seawall.Sequence, v)
+			d.Delivery.OnLate = seawall.LateHold
+			m.join(r, d)
+		}
+		time.Sleep(900 * time.Millisecond)
+		if n := told.Load(); n != 0 {
+			t.Errorf("told %d before it was late", n)
+		}
+		time.Sleep(400 * time.Millisecond)
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		time.Sleep(time.Minute)
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		c.want("order/1", "2")
+		stop()
+	})
+}
+
 // A node that dies leaves its lines to the next one, which goes on in order.
 func TestG5_LinesGoOnOnAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -172,7 +172,8 @@ func (q *queue) pass(c *store.Claimed, s store.Settlement) {
 	wanted := q.short() || c.Event.Source == seawall.SourceCalls || q.unsafe || c.Delivery.Step != seawall.Send
 	q.mu.Unlock()
 	q.settles.Add(1)
-	q.r.settles <- settling{q, s, whoseIs(&c.Delivery)}
+	holds := c.Delivery.Order == seawall.Sequence && c.Delivery.OnLate == seawall.LateHold
+	q.r.settles <- settling{q, s, whoseIs(&c.Delivery), holds}
 	if wanted || len(q.r.settles) >= settleBatch {
 		q.r.press()
 	}
