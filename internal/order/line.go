@@ -327,6 +327,38 @@ func (l *Line) Next(first []Member) (changes []Change, more bool) {
 	return nil, false
 }
 
+// Yields tells whether a head that has just been tried, and is to be tried again or
+// held for a person, may have to give its turn up: Yield is to be asked then.
+func (l *Line) Yields(key int64) bool { return key == l.Head.Key && l.Waiting > 0 }
+
+// Yield has a head that was tried in vain give its turn up to those that came
+// meanwhile: in a sequence to a lower version, and where only the newest matters it
+// is superseded by a newer one. Standing is where the head stands now. first is as of
+// Next, and what follows, too.
+func (l *Line) Yield(head Member, first []Member) (changes []Change, more bool) {
+	if !l.Yields(head.Key) || l.Standing.firm(l.Now) {
+		return nil, false
+	}
+	for i := range first {
+		m := &first[i]
+		switch {
+		case !sameClock(m.Mark, head.Mark) || m.Order != head.Order || m.Due.After(l.Now) && m.Due.Before(Never):
+			continue
+		case head.Order == seawall.Sequence && l.Standing.State == seawall.Pending && m.older(head.Mark):
+			changes = []Change{{Key: head.Key, State: seawall.Held, Reason: seawall.ReasonEarlier, Due: Never, Late: head.Late}}
+			l.Waiting++
+		case head.Order == seawall.Latest && !head.Late && l.pointless(head.Mark, m):
+			changes = []Change{{Key: head.Key, State: seawall.Superseded, Reason: superseded(m.Mark)}}
+		default:
+			continue
+		}
+		l.Head = Mark{}
+		next, more := l.Next(first)
+		return append(changes, next...), more
+	}
+	return nil, false
+}
+
 // Rejoin puts a delivery back that a person replays; Next is to be asked then, as
 // others may wait that come before or after it. ok is false if it is left as
 // it is: a newer version made it pointless, which by names, and force is not set.

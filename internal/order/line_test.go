@@ -113,6 +113,29 @@ func TestG5_ARetryLetsTheOlderOneGoFirst(t *testing.T) {
 	}
 }
 
+func TestG5_AHeadThatWasTriedInVainYields(t *testing.T) {
+	for o, want := range map[seawall.Ordering]string{seawall.Sequence: "12", seawall.Latest: "3"} {
+		w := newWorld(t, 1)
+		two := w.accept(w.member(o, "stripe", 2, 0))
+		v := 1
+		if o == seawall.Latest {
+			v = 3
+		}
+		other := w.accept(w.member(o, "stripe", v, 0)) // while it is under way
+		if other.State != seawall.Held {
+			t.Fatalf("%s: the newcomer is %s", o, other.State)
+		}
+		w.settle(seawall.Pending, w.now.Add(time.Hour), time.Time{})
+		if w.head() != other {
+			t.Fatalf("%s: the turn is not the other one's: that is %s, the first %s", o, other.State, two.State)
+		}
+		w.drain()
+		if got := strings.Join(w.versions(), ""); got != want {
+			t.Errorf("%s: delivered %s, want %s", o, got, want)
+		}
+	}
+}
+
 func TestG5_AHeadThatMayBeUnderWayKeepsItsPlace(t *testing.T) {
 	for _, o := range []seawall.Ordering{seawall.Sequence, seawall.Latest} {
 		w := newWorld(t, 1)

@@ -121,6 +121,13 @@ func (w *world) settle(state seawall.State, due time.Time, pass time.Time) {
 	r.round++
 	if state == seawall.Pending {
 		r.State, r.Due = state, due
+		l.Standing.State, l.Standing.Round, l.Standing.Due = state, r.round, due
+		for more := l.Yields(r.Key); more; {
+			var changes []Change
+			changes, more = l.Yield(r.Member, w.firsts())
+			w.apply(l, changes)
+		}
+		w.goOn(l)
 		w.check()
 		return
 	}
