@@ -133,6 +133,7 @@ func (t *txn) dropLines(o store.Expiry, look int) (more bool, err error) {
 		if err := t.use(qDropLine).int(id).exec(); err != nil {
 			return false, err
 		}
+		t.seen.forget(id)
 	}
 	return n == look, nil
 }

@@ -38,7 +38,8 @@ func (t *txn) join(key, queue int64, d *seawall.Delivery, version string) (line 
 	if d.Order == seawall.Unordered && d.State != seawall.Held {
 		return 0, nil
 	}
-	return p.id, t.save(p)
+	err = t.save(p)
+	return p.id, err
 }
 
 // awaited tells whether a delivery is held for its prerequisites.
@@ -62,7 +63,7 @@ func (t *txn) lineOf(now *standing) (p *position, err error) {
 		return nil, nil
 	}
 	if now.line != 0 {
-		if p, err = t.readPosition(t.use(qPositionByID).int(now.line)); p != nil || err != nil {
+		if p, err = t.positionByID(now.line); p != nil || err != nil {
 			return p, err
 		}
 	}
@@ -70,7 +71,11 @@ func (t *txn) lineOf(now *standing) (p *position, err error) {
 	if now.origin != 0 {
 		queue = now.origin
 	}
-	return t.positionOf(t.destination(now), now.entity, queue)
+	p, err = t.positionOf(t.destination(now), now.entity, queue)
+	if err == nil && p.id == 0 {
+		err = t.save(p)
+	}
+	return p, err
 }
 
 // member is a delivery as its line knows it.
@@ -254,7 +259,7 @@ func (t *txn) ripen(queue int64, now time.Time, limit int, r *store.Ripened) (mo
 			break
 		}
 		handled++
-		p, err := t.readPosition(t.use(qPositionByID).int(id))
+		p, err := t.positionByID(id)
 		if err != nil {
 			return false, err
 		}

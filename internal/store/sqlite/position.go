@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,9 @@ type position struct {
 	destination int64 // number of its name
 	entity      string
 	queue       int64
-	freed       []int64 // those whose turn came
+	freed       []int64   // those whose turn came
+	oldQueue    int64     // as they are written
+	oldUntil    time.Time //
 }
 
 var (
@@ -27,9 +30,11 @@ var (
 	qPositionByID = newQuery("SELECT id, destination, entity, queue, waiting, data FROM position WHERE id = ?")
 	qAddPosition  = newQuery(`INSERT INTO position (queue, head, block, waiting, wake, at, data, destination, entity)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-	qSetPosition = newQuery("UPDATE position SET queue = ?, head = ?, block = ?, waiting = ?, wake = ?, at = ?, data = ? WHERE id = ?")
-	qStanding    = newQuery("SELECT state, flags, round, since, due FROM unfinished WHERE id = ?")
-	qMark        = newQuery("SELECT uid, version FROM event WHERE seq = ?")
+	// Mostly no index has anything to do with what changes.
+	qKeepPosition = newQuery("UPDATE position SET head = ?, block = ?, waiting = ?, at = ?, data = ? WHERE id = ?")
+	qSetPosition  = newQuery("UPDATE position SET queue = ?, head = ?, block = ?, waiting = ?, wake = ?, at = ?, data = ? WHERE id = ?")
+	qStanding     = newQuery("SELECT state, flags, round, since, due FROM unfinished WHERE id = ?")
+	qMark         = newQuery("SELECT uid, version FROM event WHERE seq = ?")
 )
 
 // moment is the store's clock as it is written.
@@ -41,7 +46,62 @@ func (t *txn) position(destination, entity string) (*position, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p := t.seen.named(name, entity); p != nil {
+		return t.copyOf(p), nil
+	}
 	return t.readPosition(t.use(qPosition).word(entity).int(name))
+}
+
+// positionByID is [txn.position] of one whose number is known.
+func (t *txn) positionByID(id int64) (*position, error) {
+	if p := t.seen.byID[id]; p != nil {
+		return t.copyOf(p), nil
+	}
+	return t.readPosition(t.use(qPositionByID).int(id))
+}
+
+// copyOf is a copy, to work on, of a position as it is written.
+func (t *txn) copyOf(p *position) *position {
+	c := *p
+	c.Clocks, c.Done = slices.Clone(p.Clocks), slices.Clone(p.Done)
+	c.Now = t.s.moment()
+	return &c
+}
+
+// maxSeen bounds the positions that the writer remembers.
+const maxSeen = 16_384
+
+// seen are positions as they are written, so that those of busy entities need not be
+// read again.
+type seen struct {
+	byID   map[int64]*position
+	byName map[placeName]int64
+}
+
+type placeName struct {
+	destination int64
+	entity      string
+}
+
+func (s *seen) named(destination int64, entity string) *position {
+	return s.byID[s.byName[placeName{destination, entity}]]
+}
+
+func (s *seen) keep(p *position) {
+	if len(s.byID) >= maxSeen || s.byID == nil {
+		*s = seen{map[int64]*position{}, map[placeName]int64{}}
+	}
+	c := *p
+	c.Clocks, c.Done = slices.Clone(p.Clocks), slices.Clone(p.Done)
+	c.freed, c.Rivals, c.Standing = nil, nil, order.Standing{}
+	s.byID[p.id], s.byName[placeName{p.destination, p.entity}] = &c, p.id
+}
+
+func (s *seen) forget(id int64) {
+	if p := s.byID[id]; p != nil {
+		delete(s.byID, id)
+		delete(s.byName, placeName{p.destination, p.entity})
+	}
 }
 
 // positionOf is [txn.position] of a line that a delivery joins: it makes a new one
@@ -59,7 +119,7 @@ func (t *txn) positionOf(destination, entity string, queue int64) (*position, er
 		p = &position{destination: name, entity: entity}
 		p.Now = t.s.moment()
 		p.queue = queue
-		return p, t.save(p)
+		return p, nil
 	}
 	p.queue = queue
 	return p, nil
@@ -77,24 +137,47 @@ func (t *txn) readPosition(st *stmt) (*position, error) {
 		return nil, fmt.Errorf("position %d: %w", p.id, err)
 	}
 	p.Waiting, p.Now = int(waiting), t.s.moment()
+	p.oldQueue, p.oldUntil = p.queue, p.Until
 	return p, nil
 }
 
 // save writes a position.
 func (t *txn) save(p *position) error {
+	data := pack.Position(&p.Position)
+	if p.id != 0 && p.queue == p.oldQueue && p.Until.Equal(p.oldUntil) {
+		err := t.use(qKeepPosition).int(p.Head.Key).orNull(p.Block.Key).int(int64(p.Waiting)).int(p.Now.UnixMicro()).blob(data).int(p.id).exec()
+		if err != nil {
+			return err
+		}
+		t.remember(p)
+		return nil
+	}
 	q := qSetPosition
 	if p.id == 0 {
 		q = qAddPosition
 	}
-	st := t.use(q).int(p.queue).int(p.Head.Key).orNull(p.Block.Key).int(int64(p.Waiting)).time(p.Until).int(p.Now.UnixMicro()).blob(pack.Position(&p.Position))
-	if p.id != 0 {
-		return st.int(p.id).exec()
+	st := t.use(q).int(p.queue).int(p.Head.Key).orNull(p.Block.Key).int(int64(p.Waiting)).time(p.Until).int(p.Now.UnixMicro()).blob(data)
+	if p.id == 0 {
+		st.int(p.destination).word(p.entity)
+	} else {
+		st.int(p.id)
 	}
-	if err := st.int(p.destination).word(p.entity).exec(); err != nil {
+	if err := st.exec(); err != nil {
 		return err
 	}
-	p.id = t.lastID()
+	if p.id == 0 {
+		p.id = t.lastID()
+	}
+	t.remember(p)
 	return nil
+}
+
+// remember keeps a position as it was just written, unless that is taken back.
+func (t *txn) remember(p *position) {
+	p.oldQueue, p.oldUntil = p.queue, p.Until
+	t.seen.keep(p)
+	id := p.id
+	t.onUndo(func() { t.seen.forget(id) })
 }
 
 // ready reads what Join and Release want to know of the others.

@@ -191,6 +191,7 @@ var (
 
 // load reads what the writer keeps in memory.
 func (w *writer) load() error {
+	w.seen = seen{}
 	for _, f := range []func() error{w.loadNames, w.loadLanes, w.loadDepths, w.loadRefused} {
 		if err := f(); err != nil {
 			return err

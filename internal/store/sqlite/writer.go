@@ -115,6 +115,7 @@ type writer struct {
 	queues     map[line]int64
 	linesByID  map[int64]line
 	lanes      map[laneKey]laneState
+	seen       seen
 	sweep      sweep
 	refused    map[kind]int64
 	refusedAll int64
