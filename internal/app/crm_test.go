@@ -155,7 +155,7 @@ destinations:
   contacts:
     system: crm
     body: '{email: .user.email, name: .user.name, user_id: ($entity.key)}'
-    timeout: 2s
+    timeout: 10s
     retry: { max: 20 }
     UPSERT
     upsert:

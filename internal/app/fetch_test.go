@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -218,6 +219,24 @@ func TestARecordThatIsGone(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Of two events of one version nobody knows which is newer: the record does.
+func TestATieIsDeliveredAsTheRecord(t *testing.T) {
+	o := newOrders(t)
+	c := fetching(t, o)
+	c.Routes = c.Routes[:1]
+	c.Routes[0].Fetch, c.Routes[0].Order = false, seawall.Sequence
+	r := run(t, c)
+	for _, event := range []string{"a", "b"} {
+		r.post(`{"event":"` + event + `","type":"order.changed","id":7,"version":1}`)
+	}
+	eventually(t, "both are delivered", func() bool { _, got := o.count(); return got == 2 })
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if want := []string{`/hook  {"event":"a","type":"order.changed","id":7,"version":1}`, `/hook fetched {"id":7,"read":1}`}; !slices.Equal(o.got, want) {
+		t.Errorf("%q, want %q", o.got, want)
 	}
 }
 

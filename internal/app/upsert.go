@@ -48,6 +48,8 @@ func (p *path) upsert(ctx context.Context, t *try) store.Settlement {
 	switch {
 	case d.Entity == "" || d.Order == seawall.Unordered: // then they would not come one at a time
 		return p.conclude(t, nil, send.Reply{At: t.at, Err: errNoEntity})
+	case d.Step == seawall.Doubt && known != "" && t.policy.Unsafe:
+		return p.conclude(t, nil, send.Reply{At: t.at, Sent: true, Err: errDoubt})
 	case d.Step == seawall.Doubt && known != "":
 		return p.interrupted(t)
 	case d.Step == seawall.Doubt:
@@ -76,8 +78,10 @@ func (p *path) update(ctx context.Context, t *try, known string) store.Settlemen
 	}
 	u := t.to.Upsert
 	// An update is repeatable, and what the system remembers of an earlier one is of no
-	// use: it has no key.
-	g.Request, g.NoKey = &u.Update, true
+	// use: it has no key. One that is said not to be has its own: another than the
+	// creation's.
+	g.Request, g.NoKey = &u.Update, !t.policy.Unsafe
+	g.Key = t.Delivery.ID.String() + "-update"
 	record, reply := p.attempt(ctx, t, g)
 	v, gone := settle.JudgeUpdate(t.keeping(), &t.Delivery, t.past, reply, known, p.app.Now(), p.app.Jitter)
 	s := p.settlement(t, seawall.Send, v, record, reply)

@@ -81,9 +81,11 @@ func TestNothingIsKeptBeyondItsTime(t *testing.T) {
 		for n := range 5 {
 			r.Get(t.Context(), fmt.Sprint(n), start, a.ask)
 		}
+		r.mu.Lock()
 		if len(r.kept) != 2 || r.bytes != 20 {
 			t.Errorf("%d records of %d bytes", len(r.kept), r.bytes)
 		}
+		r.mu.Unlock()
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
 		r.mu.Lock()

@@ -158,7 +158,7 @@ func killedWhileCreating(t *testing.T, nodes int) {
 		}
 	}
 	s.Until(patience, "nothing waits", func() bool {
-		for _, state := range []string{"pending", "sending", "held"} {
+		for _, state := range []string{"held", "pending", "sending", "pending"} { // in the order in which one moves
 			var page struct{ Data []any }
 			if s.Ask(0, "/deliveries?limit=1&destination=contacts&state="+state, &page); len(page.Data) > 0 {
 				return false
