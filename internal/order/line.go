@@ -251,10 +251,9 @@ func (l *Line) Leave(m Member, state seawall.State, done []string, pass time.Tim
 	case head:
 		l.Head = Mark{}
 		if state == seawall.Dead && m.Order == seawall.Sequence {
-			l.Block, l.Until = m.Mark, pass
+			l.hold(m.Mark, pass)
 		}
-	case m.Key == l.Block.Key:
-		l.pass()
+	case l.Unblock(m.Key):
 	case m.State == seawall.Held && (m.Reason == seawall.ReasonEarlier || m.Reason == seawall.ReasonSettle):
 		l.Waiting--
 	}
@@ -279,7 +278,23 @@ func (l *Line) deliver(m Member, done []string) {
 	}
 }
 
-func (l *Line) pass() { l.Block, l.Until = Mark{}, time.Time{} }
+// hold has a dead head hold the line up. One that does already comes after it, or it
+// would not have been the head.
+func (l *Line) hold(m Mark, until time.Time) {
+	if !l.Block.IsZero() {
+		l.Behind = append([]Hold{{l.Block, l.Until}}, l.Behind...)
+	}
+	l.Block, l.Until = m, until
+}
+
+// pass has the line go on without the dead one that held it up, to the next such.
+func (l *Line) pass() {
+	l.Block, l.Until = Mark{}, time.Time{}
+	if len(l.Behind) > 0 {
+		l.Block, l.Until, l.Behind = l.Behind[0].Mark, l.Behind[0].Until, l.Behind[1:]
+		l.Pass()
+	}
+}
 
 // Pass has the line go on without the dead one that held it up, if its time has
 // come.
@@ -287,6 +302,25 @@ func (l *Line) Pass() {
 	if !l.Until.IsZero() && !l.Until.After(l.Now) {
 		l.pass()
 	}
+}
+
+// Unblock has a delivery hold the line up no more: it is to be tried again, under
+// whatever id, or is given up. It tells whether it did.
+func (l *Line) Unblock(key int64) bool {
+	if key != 0 && key == l.Block.Key {
+		l.pass()
+		return true
+	}
+	i := slices.IndexFunc(l.Behind, func(h Hold) bool { return h.Key == key })
+	if i >= 0 {
+		l.Behind = slices.Concat(l.Behind[:i], l.Behind[i+1:])
+	}
+	return i >= 0
+}
+
+// Blocks tells whether a dead delivery holds the line up.
+func (l *Line) Blocks(key int64) bool {
+	return key == l.Block.Key || slices.ContainsFunc(l.Behind, func(h Hold) bool { return h.Key == key })
 }
 
 // Clear tells whether somebody's turn may have come: Next is to be asked, with the
@@ -373,9 +407,8 @@ func (l *Line) Rejoin(m *Member, force bool) (ok bool, by Mark, changes []Change
 		l.take(m)
 		m.Late, l.Standing.Fresh = late, false
 		return true, Mark{}, nil
-	case m.Key == l.Block.Key:
-		l.pass()
 	}
+	l.Unblock(m.Key)
 	name, _ := ClockOf(m.Rank)
 	c := l.clock(name)
 	if m.Order == seawall.Latest && m.older(c.Top) {

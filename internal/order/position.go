@@ -15,9 +15,16 @@ type Position struct {
 	Head    Mark      // whose turn it is; zero: nobody's
 	Block   Mark      // the dead one that holds up those behind it
 	Until   time.Time // with Block: the line goes on without it then; zero: never
+	Behind  []Hold    // dead ones that hold it up once Block does not, the first first
 	Waiting int       // held in the line: behind others, or in their settle window
 	Clocks  []Clock   // of the sources it has seen something of
 	Done    []string  // patterns of prerequisites that were delivered
+}
+
+// Hold is a dead delivery that holds a line up behind another one that does.
+type Hold struct {
+	Mark
+	Until time.Time // as Position's
 }
 
 // Clock is what is known by versions that compare with each other: those of one

@@ -30,6 +30,14 @@ func Position(p *order.Position) []byte {
 	for _, d := range p.Done {
 		b.text(d)
 	}
+	if len(p.Behind) == 0 {
+		return b // as a rule; what was packed before there were any has none either
+	}
+	b.uint(uint64(len(p.Behind)))
+	for i := range p.Behind {
+		b.mark(&p.Behind[i].Mark)
+		b.time(p.Behind[i].Until)
+	}
 	return b
 }
 
@@ -46,6 +54,12 @@ func ParsePosition(packed []byte) (p order.Position, err error) {
 	}
 	for range u.count() {
 		p.Done = append(p.Done, u.text())
+	}
+	if u.err != nil || len(u.b) == 0 {
+		return p, u.err
+	}
+	for range u.count() {
+		p.Behind = append(p.Behind, order.Hold{Mark: u.mark(), Until: u.time()})
 	}
 	return p, u.err
 }

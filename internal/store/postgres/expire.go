@@ -351,12 +351,11 @@ func (s *Store) blocks(ctx context.Context, tx pgx.Tx, olds []old, held map[int]
 	for key, p := range at {
 		l := ps.at[p]
 		switch {
-		case l == nil || l.Block.Key != key:
+		case l == nil || !l.Blocks(key):
 		case l.Waiting > 0:
 			out[keyEvent(key)] = true
 		default:
-			l.Until = l.Now
-			l.Pass()
+			l.Unblock(key)
 		}
 	}
 	return out, ps.send(ctx, ps.write()...)

@@ -95,6 +95,7 @@ func (r *replaying) one(ctx context.Context, k keyed) (n int, ok bool, err error
 		line, to = was.line, was.Member
 		to.Key, to.Delivery = key, k.id.Event().Delivery(keyN(key))
 		l.asked = false
+		l.Unblock(k.key) // under a new id it would wait for the old one
 		ok, _, changes := l.Rejoin(&to, r.o.Force)
 		if !ok {
 			return 0, false, nil

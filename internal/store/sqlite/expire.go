@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -159,13 +158,18 @@ func (t *txn) holdsUp(seq int64, free *[]*position) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if p == nil || p.Block.Key != key {
+		for _, f := range *free { // or two of one line would undo each other
+			if p != nil && f.id == p.id {
+				p = f
+			}
+		}
+		if p == nil || !p.Blocks(key) {
 			continue
 		}
 		if p.Waiting > 0 {
 			return true, nil
 		}
-		p.Leave(order.Member{Mark: p.Block, Order: now.ordering(), State: seawall.Dead}, seawall.Canceled, nil, time.Time{})
+		p.Unblock(key)
 		*free = append(*free, p)
 	}
 	return false, nil

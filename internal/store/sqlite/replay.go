@@ -77,7 +77,7 @@ func (t *txn) requeue(key int64, due time.Time, o store.ReplayOptions) (ok bool,
 	if !found {
 		return t.repeat(key, due, o)
 	}
-	p, m, ok, err := t.rejoin(key, &now, o)
+	p, m, ok, err := t.rejoin(key, key, &now, o)
 	if err != nil || !ok {
 		return false, err
 	}
@@ -108,7 +108,7 @@ func (t *txn) repeat(key int64, due time.Time, o store.ReplayOptions) (ok bool, 
 	if d := (seawall.Delivery{State: now.state, Reason: now.reason}); err != nil || !found || !d.Replayable() {
 		return false, err
 	}
-	p, m, ok, err := t.rejoin(key, &now, o)
+	p, m, ok, err := t.rejoin(key, key, &now, o)
 	if err != nil || !ok {
 		return false, err
 	}
@@ -134,8 +134,9 @@ type rejoined struct {
 }
 
 // rejoin puts a delivery back into its line, of which nothing is written yet. p is
-// nil if it has none, ok false if it is to be left as it is.
-func (t *txn) rejoin(key int64, now *standing, o store.ReplayOptions) (p *position, m rejoined, ok bool, err error) {
+// nil if it has none, ok false if it is to be left as it is. was is the number of the
+// one that is replayed, where key is another.
+func (t *txn) rejoin(key, was int64, now *standing, o store.ReplayOptions) (p *position, m rejoined, ok bool, err error) {
 	if now.entity == "" || now.ordering() == seawall.Unordered {
 		return nil, m, true, nil
 	}
@@ -148,6 +149,7 @@ func (t *txn) rejoin(key int64, now *standing, o store.ReplayOptions) (p *positi
 	if err = t.ready(p, m.Order); err != nil {
 		return nil, m, false, err
 	}
+	p.Unblock(was) // under a new id it would wait for the old one
 	ok, _, m.changes = p.Rejoin(&m.Member, o.Force)
 	return p, m, ok, nil
 }
@@ -194,7 +196,7 @@ func (t *txn) anew(key int64, due time.Time, o store.ReplayOptions, a seawall.Ac
 	if made, err = t.nextDelivery(keyEvent(key)); err != nil {
 		return 0, false, err
 	}
-	p, m, ok, err := t.rejoin(made, &now, o)
+	p, m, ok, err := t.rejoin(made, key, &now, o)
 	if err != nil || !ok {
 		return 0, false, err
 	}

@@ -933,6 +933,39 @@ func testBlock(x *line) {
 	x.deliver(four, &other)
 	x.depths(1, 0, 0)
 
+	// Two that are dead hold it up one after the other: that the first is passed says
+	// nothing of the second.
+	of := func(v string) member { return member{version: v, entity: "order/3"} }
+	second := x.arrive(of("4"))
+	x.end(second, seawall.Dead)
+	last := x.arrive(of("5"))
+	first := x.arrive(of("3"))
+	x.ripen()
+	x.isNext(x.end(first, seawall.Dead), nil)
+	between := x.arrive(of("3.5"))
+	x.is(between, "held earlier")
+	x.skip(first)
+	x.is(between, "pending")
+	x.deliver(between, nil)
+	x.is(last, "held earlier")
+	x.skip(second)
+	x.is(last, "pending")
+	x.deliver(last, nil)
+	// The second may be decided on before the first.
+	of = func(v string) member { return member{version: v, entity: "order/4"} }
+	second = x.arrive(of("4"))
+	x.end(second, seawall.Dead)
+	last, first = x.arrive(of("5")), x.arrive(of("3"))
+	x.ripen()
+	x.end(first, seawall.Dead)
+	if d := x.replay(second, store.ReplayOptions{}); d == nil || d.State != seawall.Held {
+		x.t.Fatalf("replayed %+v", d)
+	}
+	x.skip(first)
+	x.is(second, "pending")
+	x.deliver(second, &last)
+	x.deliver(last, nil)
+
 	// Where only the newest matters nothing is held up.
 	at := member{version: "1", order: seawall.Latest, entity: "order/2"}
 	head := x.arrive(at)
@@ -940,6 +973,17 @@ func testBlock(x *line) {
 	newer := x.arrive(at)
 	got := x.end(head, seawall.Dead)
 	x.isNext(got, &newer)
+}
+
+// skip gives one up that is dead.
+func (x *line) skip(d seawall.Delivery) {
+	x.t.Helper()
+	ended, err := x.Store.Skip(x.t.Context(), []seawall.DeliveryID{d.ID}, seawall.Action{What: "skip", At: x.Clock.Now()})
+	must(x.t, err)
+	if len(ended) != 1 || ended[0] != d.ID {
+		x.t.Fatalf("skipped %v", ended)
+	}
+	x.sound()
 }
 
 func testSkip(x *line) {
@@ -1168,6 +1212,17 @@ func testLineReplayNewID(x *line) {
 	}
 	x.deliver(*d, nil)
 	x.depths(0, 0, 0)
+	// Of a dead one that holds its line up it takes the place: else it would wait for it.
+	three, four := x.arrive(sequence("3")), x.arrive(sequence("4"))
+	x.end(three, seawall.Dead)
+	d = x.replay(three, store.ReplayOptions{NewID: true})
+	if d == nil || d.ID == three.ID || d.State != seawall.Pending {
+		x.t.Fatalf("replayed %+v", d)
+	}
+	x.is(three, "dead")
+	x.is(four, "held earlier")
+	x.deliver(*d, &four)
+	x.deliver(four, nil)
 }
 
 func testReplayHeld(x *line) {
@@ -1462,6 +1517,22 @@ func testBlockExpires(x *line) {
 		x.t.Fatalf("skipped %v, %v", ended, err)
 	}
 	x.is(two, "pending")
+	// So does one that holds it up behind another that is dead.
+	behind := member{version: "4", entity: "order/3"}
+	second := x.arrive(behind)
+	x.end(second, seawall.Dead)
+	behind.version = "5"
+	last := x.arrive(behind)
+	behind.version = "3"
+	first := x.arrive(behind)
+	x.ripen()
+	x.end(first, seawall.Dead)
+	x.Clock.Advance(100 * day)
+	x.expireLines(30*day, 90*day, 30*day)
+	x.is(second, "dead")
+	x.skip(first)
+	x.skip(second)
+	x.is(last, "pending")
 	// One that holds nobody up goes, and holds nobody up afterwards.
 	if _, err := x.Store.Event(x.t.Context(), alone.ID.Event()); err == nil {
 		x.t.Error("it stays")
