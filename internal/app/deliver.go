@@ -44,6 +44,13 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 		// A reload has just taken it away: its queue is about to be halted.
 		return t.wait(t.at.Add(goneFor), "the destination is not in the configuration")
 	}
+	if rec := p.missing(t); rec != nil {
+		// Written before and after, so that no crash leaves it held for nothing.
+		if err := p.app.store.Await(ctx, c.Event.ID, *rec); err != nil {
+			return t.wait(t.at.Add(unreadFor), "its wait for a link is not written: "+err.Error())
+		}
+		return store.Settlement{State: seawall.Held, Reason: seawall.ReasonUnresolved, Due: rec.Until, At: t.at}
+	}
 	if err := p.recall(ctx, t); err != nil {
 		return t.wait(t.at.Add(unreadFor), "what was tried before is not known: "+err.Error())
 	}
@@ -54,6 +61,16 @@ func (p *path) deliver(ctx context.Context, c *store.Claimed, pass lane.Pass) st
 	p.inLine(t, &s)
 	s.Outcomes = p.app.outcomes.Of(c, &s)
 	return s
+}
+
+// missing is the record whose entity a delivery still waits for that gave up and was
+// replayed; nil for any other.
+func (p *path) missing(t *try) *store.Record {
+	d := &t.Delivery
+	if r := t.live.routes[d.Route]; r == nil || r.Entity == "" || d.Entity != "" || d.Step != seawall.Send || d.Since.Equal(d.Created) {
+		return nil
+	}
+	return p.app.resolver.Missing(t.Event, d.Route)
 }
 
 // step does what the delivery's next attempt is.

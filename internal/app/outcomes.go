@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/seawall-dev/seawall/internal/outcome"
 	"github.com/seawall-dev/seawall/internal/store"
+	"github.com/seawall-dev/seawall/seawall"
 )
 
 // outcomes is the running configuration as outcomes see it.
@@ -28,6 +29,11 @@ func (a *App) announce(batch []store.Acceptance) {
 // and who follows along. The queues know already.
 func (a *App) settled(ss []store.Settlement, done []store.Settled) {
 	a.calls.Settled(ss)
+	for i := range ss {
+		if ss[i].State == seawall.Held && ss[i].Reason == seawall.ReasonUnresolved && done[i] == store.Done {
+			a.resolver.Again(ss[i].Delivery.Event())
+		}
+	}
 	for i := range ss {
 		if len(ss[i].Links) > 0 && done[i] == store.Done {
 			a.resolver.Learned()

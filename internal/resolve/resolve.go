@@ -7,7 +7,9 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,6 +26,7 @@ type Store interface {
 	EntityOf(ctx context.Context, name, system, record string) (string, error)
 	Aliases(ctx context.Context, version int64) (all map[string]string, now int64, err error)
 	Resolvable(ctx context.Context, now time.Time, limit int) ([]store.Resolvable, error)
+	Await(ctx context.Context, id seawall.EventID, r store.Record) error
 	Resolve(ctx context.Context, ev *seawall.Event, ds []seawall.Delivery) (done bool, err error)
 	Event(ctx context.Context, id seawall.EventID) (*seawall.Event, error)
 	DeliveriesOf(ctx context.Context, id seawall.EventID) ([]seawall.Delivery, error)
@@ -48,6 +51,9 @@ type Resolver struct {
 	learning sync.Mutex // held while they are read
 	learned  chan struct{}
 	merged   chan struct{}
+
+	mu     sync.Mutex
+	events map[seawall.EventID]bool // that are to wait again
 }
 
 type aliases struct {
@@ -68,7 +74,7 @@ const (
 
 // New makes a Resolver.
 func New(o Options) *Resolver {
-	r := &Resolver{Options: o, learned: make(chan struct{}, 1), merged: make(chan struct{}, 1)}
+	r := &Resolver{Options: o, learned: make(chan struct{}, 1), merged: make(chan struct{}, 1), events: map[seawall.EventID]bool{}}
 	r.aliases.Store(&aliases{})
 	return r
 }
@@ -118,6 +124,55 @@ func (r *Resolver) Learned() { poke(r.learned) }
 // Merged tells that entities may be called otherwise. It does not block.
 func (r *Resolver) Merged() { poke(r.merged) }
 
+// Missing tells what an event still waits for whose delivery over a route was replayed
+// after it had given up: the record whose entity is not known. nil if it may be sent.
+func (r *Resolver) Missing(ev *seawall.Event, route string) *store.Record {
+	copied := *ev // planning writes into it
+	planned := r.Plan(&copied, r.Now(), plan.Known{Alias: r.Alias})
+	if planned.Unresolved == nil {
+		return nil
+	}
+	for _, d := range r.Plan(&copied, r.Now(), plan.Known{Over: true, Alias: r.Alias}).Deliveries {
+		if d.Route == route && d.State != seawall.Pending { // or it goes on without an entity, as is said
+			return planned.Unresolved
+		}
+	}
+	return nil
+}
+
+// Again has an event wait for its link again, of which a delivery is held anew. It
+// does not block.
+func (r *Resolver) Again(id seawall.EventID) {
+	r.mu.Lock()
+	r.events[id] = true
+	r.mu.Unlock()
+	poke(r.learned)
+}
+
+// again writes what Again was told. What was not written is written next time.
+func (r *Resolver) again(ctx context.Context) {
+	r.mu.Lock()
+	ids := slices.Collect(maps.Keys(r.events))
+	r.mu.Unlock()
+	for _, id := range ids {
+		ev, err := r.Store.Event(ctx, id)
+		if err == nil {
+			if rec := r.Plan(ev, r.Now(), plan.Known{Alias: r.Alias}).Unresolved; rec != nil {
+				err = r.Store.Await(ctx, id, *rec)
+			}
+		}
+		if err != nil && !errors.Is(err, seawall.ErrNotFound) {
+			if ctx.Err() == nil {
+				r.Log.Warn("event does not wait for its link yet", "event", id.String(), "error", err)
+			}
+			continue
+		}
+		r.mu.Lock()
+		delete(r.events, id)
+		r.mu.Unlock()
+	}
+}
+
 func poke(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -166,6 +221,7 @@ func (r *Resolver) learn(ctx context.Context) {
 
 // resolve ends the waits that can end, a batch after the other.
 func (r *Resolver) resolve(ctx context.Context) {
+	r.again(ctx)
 	for ctx.Err() == nil {
 		rs, err := r.Store.Resolvable(ctx, r.Now(), batch)
 		if err != nil {

@@ -59,6 +59,15 @@ func (w *waiting) Resolvable(_ context.Context, now time.Time, limit int) (out [
 	return out, w.err
 }
 
+func (w *waiting) Await(_ context.Context, id seawall.EventID, r store.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, waits := w.records[id]; !waits && w.err == nil {
+		w.records[id] = r
+	}
+	return w.err
+}
+
 func (w *waiting) Resolve(_ context.Context, ev *seawall.Event, ds []seawall.Delivery) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -322,6 +331,34 @@ func TestG9_AliasesAreLearned(t *testing.T) {
 		synctest.Wait()
 		if got := r.Alias("order/8"); got != "order/9" {
 			t.Errorf("is %q", got)
+		}
+	})
+}
+
+// What gave up and is replayed waits again where a route wants the entity; elsewhere,
+// and once the link is known, by the resolver.
+func TestG2_WhatGaveUpWaitsAgainWhenItIsReplayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, &config.Route{Name: "free", From: "stripe", To: "log"})
+		ev := r.comes("pi_3")
+		if rec := r.Missing(ev, "ordered"); rec == nil || rec.Record != "pi_3" || !rec.Until.Equal(time.Now().Add(time.Hour)) {
+			t.Errorf("waits for %+v", rec)
+		}
+		if rec := r.Missing(ev, "free"); rec != nil {
+			t.Errorf("waits for %+v where nobody wants it", rec)
+		}
+		known := &seawall.Event{ID: ev.ID, Source: "stripe", Body: []byte(`{"order":"7","payment":"pi_3"}`)}
+		if rec := r.Missing(known, "ordered"); rec != nil || known.Entity != "" {
+			t.Errorf("waits for %+v, entity %q", rec, known.Entity)
+		}
+		delete(r.store.records, ev.ID)
+		r.run(t)
+		r.Again(ev.ID)
+		synctest.Wait()
+		r.learns("pi_3", "order/7")
+		synctest.Wait()
+		if got := r.became(); len(got) != 1 || got[0].Entity != "order/7" || len(r.events) != 0 {
+			t.Errorf("became %+v, %v to wait", got, r.events)
 		}
 	})
 }

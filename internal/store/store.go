@@ -259,6 +259,10 @@ type Links interface {
 	// has, nothing is read if none came since.
 	Aliases(ctx context.Context, version int64) (all map[string]string, now int64, err error)
 
+	// Await has an event wait for a link again, of which a delivery was replayed that
+	// had given up. If it waits already, that stands.
+	Await(ctx context.Context, id seawall.EventID, r Record) error
+
 	// Resolvable returns up to limit events that wait for a link: those whose link
 	// is there now, with its entity, and those whose wait is over at now, without.
 	Resolvable(ctx context.Context, now time.Time, limit int) ([]Resolvable, error)

@@ -139,6 +139,14 @@ func await(us []unresolved) []request {
 	}, nil}}
 }
 
+func (s *Store) Await(ctx context.Context, id seawall.EventID, r store.Record) error {
+	return s.change(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "INSERT INTO unresolved (event, name, system, record, until) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+			[16]byte(id), legible(r.Entity), legible(r.System), legible(r.Record), r.Until)
+		return err
+	})
+}
+
 const qLinksOf = `SELECT l.entity, l.system, l.record, l.at, coalesce(l.by, '') FROM link l
 	WHERE l.entity = coalesce((SELECT target FROM alias WHERE entity = $1), $1) ORDER BY l.system`
 

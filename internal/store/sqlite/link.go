@@ -386,6 +386,21 @@ func (t *txn) addUnresolved(r *store.Record, seq int64) error {
 	return t.use(qAddUnresolved).int(seq).word(r.Entity).word(r.System).word(r.Record).int(r.Until.UnixMicro()).int(due).exec()
 }
 
+func (s *Store) Await(ctx context.Context, id seawall.EventID, r store.Record) error {
+	return s.write(ctx, 128, func(t *txn) error {
+		seq, err := t.eventSeq(id)
+		if err != nil {
+			return err
+		}
+		st := t.use(qUnresolved).int(seq)
+		waits := st.next()
+		if err := st.done(); err != nil || waits {
+			return err
+		}
+		return t.addUnresolved(&r, seq)
+	})
+}
+
 func (s *Store) Resolvable(ctx context.Context, now time.Time, limit int) (out []store.Resolvable, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		out = nil

@@ -24,6 +24,7 @@ var linkTests = []test{
 	{"TestEventsTeachLinks", testAcceptLinks},
 	{"TestASettlementTeachesLinks", lined(testSettleLinks)},
 	{"TestWhatIsUnresolvedIsResolvedByALink", lined(testResolve)},
+	{"TestG2_WhatGaveUpWaitsForItsLinkAgainWhenItIsReplayed", lined(testAwait)},
 	{"TestG2_AWaitForALinkEnds", lined(testResolveEnds)},
 	{"TestG5_WhatIsResolvedJoinsItsLine", lined(testResolveJoins)},
 	{"TestLinksOutliveRestarts", testLinksRestart},
@@ -412,6 +413,48 @@ func testResolveEnds(x *line) {
 	x.is(ds[1], "canceled no")
 	x.resolvable()
 	x.depths(0, 0, 1)
+}
+
+// What gave up and is replayed waits for its link again, and then goes as if it never
+// had.
+func testAwait(x *line) {
+	e := x.unresolved("pi_1", time.Hour)
+	x.Clock.Advance(time.Hour)
+	_, ds := x.resolved(e, "")
+	for i := range ds {
+		ds[i].Entity, ds[i].Order, ds[i].Rank = "", seawall.Unordered, nil
+		ds[i].State, ds[i].Reason = seawall.Dead, seawall.ReasonUnresolved
+	}
+	if done, err := x.Store.Resolve(x.t.Context(), e, ds); err != nil || !done {
+		x.t.Fatalf("done %v: %v", done, err)
+	}
+	replayed, err := x.Store.Replay(x.t.Context(), []seawall.DeliveryID{ds[0].ID}, store.ReplayOptions{At: x.Clock.Now()}, seawall.Action{What: "replay"})
+	must(x.t, err)
+	if len(replayed) != 1 {
+		x.t.Fatalf("replayed %+v", replayed)
+	}
+	in := x.ended(x.lease, replayed[0], seawall.Held)
+	in.Attempt, in.Reason, in.Due = nil, seawall.ReasonUnresolved, x.Clock.Now().Add(time.Hour)
+	x.settleAs(in, store.Done)
+	for range 2 {
+		must(x.t, x.Store.Await(x.t.Context(), e.ID, store.Record{Entity: "order", System: "stripe", Record: "pi_1", Until: x.Clock.Now().Add(time.Hour)}))
+	}
+	x.resolvable()
+	x.putLinks(x.t, "order/5 stripe pi_1")
+	x.resolvable(e.ID.String() + " order stripe pi_1 order/5")
+	e, ds = x.resolved(e, "order/5")
+	if done, err := x.Store.Resolve(x.t.Context(), e, ds); err != nil || !done {
+		x.t.Fatalf("done %v: %v", done, err)
+	}
+	if got := x.is(ds[0], "pending"); got.Entity != "order/5" || got.Order != seawall.Sequence {
+		x.t.Errorf("got %+v", got)
+	}
+	x.is(ds[1], "dead "+seawall.ReasonUnresolved) // it was not replayed
+	x.deliver(ds[0], nil)
+
+	// A link that is there before the wait begins is found.
+	must(x.t, x.Store.Await(x.t.Context(), e.ID, store.Record{Entity: "order", System: "stripe", Record: "pi_1", Until: x.Clock.Now().Add(time.Hour)}))
+	x.resolvable(e.ID.String() + " order stripe pi_1 order/5")
 }
 
 func testResolveJoins(x *line) {
