@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/order"
+	"github.com/seawall-dev/seawall/internal/store/pack"
+)
+
+// write is what brings all that was decided into the tables.
+func (ps *positions) write() []request { return append(ps.writeMoves(), ps.writePositions()...) }
+
+// writeMoves writes what becomes of deliveries.
+func (ps *positions) writeMoves() (rs []request) {
+	if len(ps.moves) == 0 {
+		return nil
+	}
+	var stay, gone []*move
+	keys := slices.Sorted(maps.Keys(ps.moves))
+	for _, k := range keys {
+		if m := ps.moves[k]; m.state.Final() {
+			gone = append(gone, m)
+		} else {
+			stay = append(stay, m)
+		}
+	}
+	if len(stay) > 0 && len(gone) > 0 {
+		rs = append(rs, request{qLockMoved, ints(keys), nil})
+	}
+	if len(gone) > 0 {
+		rs = append(rs, request{qMovedOut, ps.moveColumns(gone), nil})
+	}
+	if len(stay) > 0 {
+		rs = append(rs, request{qMoved, ps.moveColumns(stay), nil})
+	}
+	ps.moves = map[int64]*move{}
+	return rs
+}
+
+func (ps *positions) moveColumns(ms []*move) func(*columns) {
+	return func(cs *columns) {
+		for _, m := range ms {
+			at := m.due
+			if m.state.Final() || at.IsZero() {
+				at = ps.now
+			}
+			cs.row(0).int8(m.key).int2(int16(m.state)).text(m.reason).time(at).int2(m.flags)
+			if m.rank == nil {
+				cs.null()
+			} else {
+				cs.rank(m.rank)
+			}
+		}
+	}
+}
+
+// wakeOf is when a line goes on that a dead delivery holds up: never, if a person is
+// to decide; zero if none does.
+func wakeOf(p *order.Position) time.Time {
+	switch {
+	case p.Block.IsZero():
+		return time.Time{}
+	case p.Until.IsZero():
+		return order.Never
+	default:
+		return p.Until
+	}
+}
+
+// writePositions writes those that have changed.
+func (ps *positions) writePositions() []request {
+	type row struct {
+		*position
+		data []byte
+	}
+	var rows []row
+	for _, l := range ps.byID {
+		data := pack.Position(&l.Position)
+		if !l.touched && (l.was == nil && l.untouched() || bytes.Equal(data, l.was) && l.Waiting == l.wasWaiting && l.queue == l.wasQueue) {
+			continue
+		}
+		rows = append(rows, row{l, data})
+		l.touched, l.was, l.wasWaiting, l.wasQueue = false, data, l.Waiting, l.queue
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+	return []request{{qSetPositions, func(cs *columns) {
+		for _, r := range rows {
+			cs.row(0).int8(r.id).int4(r.queue).int8(r.Head.Key).int4(int32(r.Waiting)).time(wakeOf(&r.Position)).time(ps.now).blob(r.data)
+		}
+	}, nil}}
+}
+
+// number is its own, NULL for none.
+func (l *position) number() any {
+	if l == nil {
+		return nil
+	}
+	return l.id
+}
+
+// untouched tells whether nothing is known of it yet.
+func (l *position) untouched() bool {
+	return l.Head.IsZero() && l.Block.IsZero() && l.Waiting == 0 && len(l.Clocks)+len(l.Done) == 0
+}
