@@ -118,6 +118,37 @@ func (t *txn) leave(key int64, now *standing, state seawall.State, done []string
 	return p, t.goOn(p)
 }
 
+// yield has a head that was tried in vain give its turn up to what came meanwhile. It
+// returns the position, nil if nothing follows.
+func (t *txn) yield(key int64, now *standing) (*position, error) {
+	if now.line == 0 || now.ordering() == seawall.Unordered {
+		return nil, nil
+	}
+	p, err := t.lineOf(now)
+	if err != nil || p == nil || !p.Yields(key) {
+		return nil, err
+	}
+	if err := t.ready(p, seawall.Sequence); err != nil { // it has no rivals to look for
+		return nil, err
+	}
+	m, err := t.member(p, key, now)
+	if err != nil {
+		return nil, err
+	}
+	first, err := t.firsts(p)
+	if err != nil {
+		return nil, err
+	}
+	changes, _ := p.Yield(m, first)
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	if err := t.change(p, changes); err != nil {
+		return nil, err
+	}
+	return p, t.goOn(p)
+}
+
 // handOver fills in whose turn came with a settlement.
 func (t *txn) handOver(in *settlement, p *position) error {
 	if p == nil || len(p.freed) == 0 {

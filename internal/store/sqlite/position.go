@@ -350,17 +350,25 @@ func (t *txn) releaseOne(p *position, m *order.Member, force bool) error {
 	return t.change(p, changes)
 }
 
+// firsts are those that wait in the line, of each clock the first.
+func (t *txn) firsts(p *position) (first []order.Member, err error) {
+	for _, c := range p.Clocks {
+		from, end := order.Range(c.Name)
+		ms, err := t.members(t.use(qFirst).int(p.id).blob(from).blob(end))
+		if err != nil {
+			return nil, err
+		}
+		first = append(first, ms...)
+	}
+	return first, nil
+}
+
 // goOn gives the turn to whose it is, and writes the position.
 func (t *txn) goOn(p *position) error {
 	for more := true; more && p.Clear(); {
-		var first []order.Member
-		for _, c := range p.Clocks {
-			from, end := order.Range(c.Name)
-			ms, err := t.members(t.use(qFirst).int(p.id).blob(from).blob(end))
-			if err != nil {
-				return err
-			}
-			first = append(first, ms...)
+		first, err := t.firsts(p)
+		if err != nil {
+			return err
 		}
 		var changes []order.Change
 		changes, more = p.Next(first)

@@ -178,12 +178,8 @@ func (t *txn) settle(in *settlement) (store.Settled, error) {
 		t.moved(now.queue, before, -1)
 		t.moved(to, after, 1)
 	}
-	if in.State.Final() && now.lined() {
-		p, err := t.leave(key, &now, in.State, in.Done, in.Pass)
-		if err == nil {
-			err = t.handOver(in, p)
-		}
-		if err != nil {
+	if now.lined() {
+		if err := t.follow(in, key, &now); err != nil {
 			return 0, err
 		}
 	}
@@ -201,6 +197,21 @@ func (t *txn) settle(in *settlement) (store.Settled, error) {
 		}
 	}
 	return store.Done, nil
+}
+
+// follow has the line go on after one of its deliveries was settled.
+func (t *txn) follow(in *settlement, key int64, now *standing) (err error) {
+	var p *position
+	switch {
+	case in.State.Final():
+		p, err = t.leave(key, now, in.State, in.Done, in.Pass)
+	case in.Move == nil: // at its fallback it keeps its turn
+		p, err = t.yield(key, now)
+	}
+	if err != nil {
+		return err
+	}
+	return t.handOver(in, p)
 }
 
 // finish moves a delivery out of the hot table. The attempt that ended it goes

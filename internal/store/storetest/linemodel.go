@@ -125,22 +125,39 @@ func (m *lineModel) change(entity string, l *order.Line, changes []order.Change)
 	m.lines[entity] = &l.Position
 }
 
+// firsts are those that wait in a line, of each clock the first.
+func (m *lineModel) firsts(entity string) (ms []order.Member) {
+	first := map[string]*lineRow{}
+	for _, r := range m.rows {
+		name, _ := order.ClockOf(r.Rank)
+		if f := first[name]; r.entity == entity && r.waits() && (f == nil || bytes.Compare(r.Rank, f.Rank) < 0) {
+			first[name] = r
+		}
+	}
+	for _, r := range first {
+		ms = append(ms, r.Member)
+	}
+	return ms
+}
+
+// yield has a head that was tried in vain give up its turn.
+func (m *lineModel) yield(r *lineRow, before order.Member) {
+	l := m.of(r.entity)
+	if !m.Yields || r.Order == seawall.Unordered || !l.Yields(r.Key) {
+		return
+	}
+	changes, _ := l.Yield(before, m.firsts(r.entity))
+	m.change(r.entity, l, changes)
+	if len(changes) > 0 {
+		m.goOn(r.entity, l)
+	}
+}
+
 // goOn gives the turn to whose it is.
 func (m *lineModel) goOn(entity string, l *order.Line) {
 	for more := true; more && l.Clear(); {
-		first := map[string]*lineRow{}
-		for _, r := range m.rows {
-			name, _ := order.ClockOf(r.Rank)
-			if f := first[name]; r.entity == entity && r.waits() && (f == nil || bytes.Compare(r.Rank, f.Rank) < 0) {
-				first[name] = r
-			}
-		}
-		var ms []order.Member
-		for _, r := range first {
-			ms = append(ms, r.Member)
-		}
 		var changes []order.Change
-		changes, more = l.Next(ms)
+		changes, more = l.Next(m.firsts(entity))
 		m.change(entity, l, changes)
 	}
 	m.lines[entity] = &l.Position
@@ -283,6 +300,7 @@ func (m *lineModel) settleHead() {
 		if state == seawall.Held {
 			r.Due = order.Never
 		}
+		m.yield(r, before)
 	}
 }
 

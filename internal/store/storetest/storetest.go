@@ -19,6 +19,9 @@ type Harness struct {
 	Store store.Store
 	Clock *Clock // the store's and the test's
 
+	// Yields tells that heads that were tried in vain yield.
+	Yields bool
+
 	// Reopen closes the store and opens it again, as a restart would.
 	Reopen func(t *testing.T) store.Store
 
@@ -61,7 +64,7 @@ func (c *Clock) Advance(d time.Duration) time.Time {
 // Run runs the suite; open makes a new, empty store for each test and closes it
 // at the test's end.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, divertTests, systemTests, vaultTests, secondTests, orderTests, upkeepTests, modelTests, transferTests, lineTests, lineModelTests, linkTests}
+	groups := [][]test{acceptTests, listTests, laneTests, claimTests, settleTests, divertTests, systemTests, vaultTests, secondTests, orderTests, upkeepTests, modelTests, transferTests, lineTests, lineModelTests, yieldTests, linkTests}
 	for _, group := range groups {
 		run(t, open, group)
 	}

@@ -1,0 +1,101 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seawall-dev/seawall/seawall"
+)
+
+// yieldTests are about a head that was tried in vain while others came.
+var yieldTests = []test{
+	{"TestG5_ARetryYieldsToAnEarlierOne", lined(testYieldSequence)},
+	{"TestG5_ARetryIsSupersededByANewerOne", lined(testYieldLatest)},
+	{"TestG5_WhatNobodyKnowsIsSupersededByANewerOne", lined(testYieldUnknown)},
+	{"TestG5_WhatNobodyKnowsHoldsItsSequence", lined(testYieldUnknownSequence)},
+	{"TestG5_WhatIsToBeAskedAboutYieldsNothing", lined(testYieldCheck)},
+}
+
+func yields(run func(*testing.T, *suite)) func(*testing.T, *suite) {
+	return func(t *testing.T, s *suite) {
+		if !s.Yields {
+			t.Skip("this engine's heads do not yield yet")
+		}
+		run(t, s)
+	}
+}
+
+func init() {
+	for i := range yieldTests {
+		yieldTests[i].run = yields(yieldTests[i].run)
+	}
+}
+
+// tried settles a head's attempt that did not succeed.
+func (x *line) tried(d seawall.Delivery, state seawall.State, step seawall.Step) *seawall.Delivery {
+	x.t.Helper()
+	in := x.ended(x.lease, *x.now(d), state)
+	in.Step = step
+	switch state {
+	case seawall.Pending:
+		in.Due = x.Clock.Now().Add(time.Hour)
+	case seawall.Held:
+		in.Reason = seawall.ReasonUnknown
+	}
+	return x.settleAs(in, 0)
+}
+
+func testYieldSequence(x *line) {
+	two := x.arrive(sequence("2"))
+	three := x.arrive(sequence("3"))
+	one := x.arrive(sequence("1")) // while two is under way
+	x.isNext(x.tried(two, seawall.Pending, seawall.Send), &one)
+	x.is(two, "held earlier")
+	x.depths(1, 2, 0)
+	x.isNext(x.tried(one, seawall.Pending, seawall.Send), nil) // it is the lowest
+	x.deliver(one, &two)
+	if d := x.now(two); d.Attempts != 1 || d.Round != 1 {
+		x.t.Errorf("got %+v", d)
+	}
+	x.deliver(two, &three)
+	x.deliver(three, nil)
+}
+
+func testYieldLatest(x *line) {
+	two := x.arrive(latest("2"))
+	three := x.arrive(latest("3"))
+	x.is(three, "held earlier")
+	x.isNext(x.tried(two, seawall.Pending, seawall.Send), &three)
+	if d := x.is(two, "superseded by version 3, "+three.ID.Event().String()); d.Attempts != 1 || d.Finished.IsZero() {
+		x.t.Errorf("got %+v", d)
+	}
+	if as, err := x.Store.Attempts(x.t.Context(), two.ID); err != nil || len(as) != 1 {
+		x.t.Errorf("%d attempts, %v", len(as), err)
+	}
+	x.depths(1, 0, 0)
+	x.deliver(three, nil)
+}
+
+func testYieldUnknown(x *line) {
+	two := x.arrive(latest("2"))
+	three := x.arrive(latest("3"))
+	x.isNext(x.tried(two, seawall.Held, seawall.Send), &three)
+	x.is(two, "superseded by version 3, "+three.ID.Event().String())
+	x.deliver(three, nil)
+}
+
+// Where each one matters a person is to say.
+func testYieldUnknownSequence(x *line) {
+	two, one := x.arrive(sequence("2")), x.arrive(sequence("1"))
+	x.isNext(x.tried(two, seawall.Held, seawall.Send), nil)
+	x.is(two, "held unknown")
+	x.is(one, "held earlier")
+}
+
+func testYieldCheck(x *line) {
+	two := x.arrive(latest("2"))
+	three := x.arrive(latest("3"))
+	x.isNext(x.tried(two, seawall.Pending, seawall.Check), nil)
+	x.is(three, "held earlier")
+	x.isNext(x.tried(two, seawall.Pending, seawall.Send), &three)
+}
