@@ -170,34 +170,59 @@ func (m *memory) show(w *row) {
 	m.pending[d.Destination] = ps
 }
 
+// firsts are those that wait in a line, of each clock the first.
+func (m *memory) firsts(l *order.Line, entity string) (first []order.Member) {
+	for _, c := range l.Clocks {
+		from, end := order.Range(c.Name)
+		var least *row
+		for _, w := range m.rows {
+			if w.c.Delivery.Entity == entity && w.waits() && bytes.Compare(w.Rank, from) >= 0 && bytes.Compare(w.Rank, end) < 0 &&
+				(least == nil || bytes.Compare(w.Rank, least.Rank) < 0) {
+				least = w
+			}
+		}
+		if least != nil {
+			first = append(first, least.Member)
+		}
+	}
+	return first
+}
+
 // next gives turns until somebody has one.
 func (m *memory) next(l *order.Line, entity string) (turn *row) {
 	for more := l.Clear(); more; {
-		var first []order.Member
-		for _, c := range l.Clocks {
-			from, end := order.Range(c.Name)
-			var least *row
-			for _, w := range m.rows {
-				if w.c.Delivery.Entity == entity && w.waits() && bytes.Compare(w.Rank, from) >= 0 && bytes.Compare(w.Rank, end) < 0 &&
-					(least == nil || bytes.Compare(w.Rank, least.Rank) < 0) {
-					least = w
-				}
-			}
-			if least != nil {
-				first = append(first, least.Member)
-			}
-		}
 		var changes []order.Change
-		changes, more = l.Next(first)
+		changes, more = l.Next(m.firsts(l, entity))
 		m.change(l, entity, changes)
-		for _, c := range changes {
-			if c.State == seawall.Pending {
-				turn = m.byKey(c.Key)
-			}
-		}
+		turn = m.turn(changes, turn)
 	}
 	*m.positions[entity] = l.Position
 	return turn
+}
+
+// turn is whose changes give one, else as it was.
+func (m *memory) turn(changes []order.Change, was *row) *row {
+	for _, c := range changes {
+		if c.State == seawall.Pending {
+			was = m.byKey(c.Key)
+		}
+	}
+	return was
+}
+
+// yield has a head that was tried in vain give its turn up.
+func (m *memory) yield(s *store.Settlement, w *row) {
+	entity := w.c.Delivery.Entity
+	l := m.line(entity)
+	if !l.Yields(w.Key) {
+		return
+	}
+	changes, _ := l.Yield(w.Member, m.firsts(l, entity))
+	m.change(l, entity, changes)
+	if turn := m.turn(changes, nil); turn != nil {
+		next := turn.c
+		s.Next = &next
+	}
 }
 
 // settleLine writes a settlement of a delivery in a line.
@@ -213,6 +238,7 @@ func (m *memory) settleLine(s *store.Settlement, w *row) store.Settled {
 	}
 	m.show(w)
 	if !s.State.Final() {
+		m.yield(s, w)
 		return store.Done
 	}
 	l := m.line(entity)

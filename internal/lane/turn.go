@@ -1,6 +1,9 @@
 package lane
 
 import (
+	"time"
+
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -35,6 +38,25 @@ func (q *queue) underway(d *seawall.Delivery) {
 func (q *queue) notUnderway(w whose) {
 	if q.under[w.entity] == w.id {
 		delete(q.under, w.entity)
+	}
+}
+
+// keepTurn has a head whose attempt lasts begun meanwhile: otherwise its place would
+// be another's while it is on its way. over is to be called when the attempt is, before
+// what came of it is passed on.
+func (q *queue) keepTurn(c *store.Claimed, begun bool) (over func()) {
+	if begun || c.Delivery.Order == seawall.Unordered {
+		return func() {}
+	}
+	done := make(chan struct{})
+	timer := time.AfterFunc(c.Delivery.Due.Add(order.BeginAfter).Sub(q.r.Now()), func() {
+		defer close(done)
+		q.begin(c.Delivery.ID)
+	})
+	return func() {
+		if !timer.Stop() {
+			<-done
+		}
 	}
 }
 

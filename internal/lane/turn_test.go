@@ -364,6 +364,60 @@ func TestG5_ContestedHeadsAreBegun(t *testing.T) {
 	})
 }
 
+// A head whose first try lasts keeps its turn, however long that is: what comes
+// meanwhile waits, and is late where it is older.
+func TestG5_AHeadThatIsUnderWayForLongKeepsItsTurn(t *testing.T) {
+	for _, o := range []seawall.Ordering{seawall.Sequence, seawall.Latest} {
+		synctest.Test(t, func(t *testing.T) {
+			m, c := newMemory(), newConsumer(t, 20*time.Second)
+			r, stop := startWith(m, c.deliver, timed("a"))
+			synctest.Wait()
+			m.join(r, lined("a", "order/1", o, 2))
+			time.Sleep(10 * time.Second)
+			v := 1
+			if o == seawall.Latest {
+				v = 3
+			}
+			other := lined("a", "order/1", o, v)
+			m.join(r, other)
+			if d := m.member(other.Delivery.ID); d.State != seawall.Held {
+				t.Errorf("%s: the one that came meanwhile is %s", o, d.State)
+			}
+			time.Sleep(time.Minute)
+			c.want("order/1", "2", fmt.Sprint(v))
+			if o == seawall.Sequence && !m.member(other.Delivery.ID).Late {
+				t.Error("the older one is not late")
+			}
+			stop()
+		})
+	}
+}
+
+// A head that fails while others came gives its turn up, and the one whose turn it is
+// then is tried without a claim.
+func TestG5_AHeadThatFailsYields(t *testing.T) {
+	for o, want := range map[seawall.Ordering][]string{seawall.Sequence: {"1", "2"}, seawall.Latest: {"3"}} {
+		synctest.Test(t, func(t *testing.T) {
+			m, c := newMemory(), newConsumer(t, time.Second)
+			c.fail["2"] = 1
+			r, stop := startWith(m, c.deliver, timed("a"))
+			synctest.Wait()
+			m.join(r, lined("a", "order/1", o, 2))
+			time.Sleep(500 * time.Millisecond)
+			v := 1
+			if o == seawall.Latest {
+				v = 3
+			}
+			m.join(r, lined("a", "order/1", o, v))
+			time.Sleep(1600 * time.Millisecond)
+			c.want("order/1", want[0])
+			time.Sleep(time.Minute)
+			c.want("order/1", want...)
+			stop()
+		})
+	}
+}
+
 // A head that was in its owner's hand when a newer one took its place is not sent.
 func TestG5_ASupersededHeadIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

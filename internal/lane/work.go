@@ -149,12 +149,15 @@ func (q *queue) attempt(c store.Claimed, pass Pass) {
 		q.letGo(&c)
 		return
 	}
-	if q.intends(&c) && !q.mayBegin(&c) {
+	intends := q.intends(&c)
+	if intends && !q.mayBegin(&c) {
 		pass.Leave()
 		q.release(size)
 		return
 	}
+	over := q.keepTurn(&c, intends)
 	s := q.r.Deliver(q.lane.ctx, &c, pass)
+	over()
 	q.release(size)
 	q.pass(&c, s)
 }

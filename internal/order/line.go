@@ -14,9 +14,12 @@ const (
 	// staleAfter is when the owner of a head that was due since no longer takes it
 	// for granted that the head is still that: it begins it first.
 	staleAfter = 2 * time.Second
+	// BeginAfter is when the owner of a head that was due since, and is still being
+	// tried, begins it after all.
+	BeginAfter = 3 * time.Second
 	// firmFor is how long nobody takes the place of a head that is due. The
 	// difference is what the clocks of the two may differ by, and what may pass
-	// between the look at the clock and the first byte.
+	// between the look at the clock and the first byte, or the commit.
 	firmFor = 6 * time.Second
 )
 
