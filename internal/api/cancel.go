@@ -9,8 +9,9 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// unfinished are the states that an order to cancel goes through.
-var unfinished = []seawall.State{seawall.Pending, seawall.Held, seawall.Sending}
+// unfinished are the states that an order to cancel goes through: as deliveries do,
+// since each pending one of a line that ends makes a held one pending.
+var unfinished = []seawall.State{seawall.Held, seawall.Pending, seawall.Sending}
 
 func (s *server) cancelMany(ctx context.Context, in *struct{ Body CancelRequest }) (*answer[CancelResult], error) {
 	r := in.Body

@@ -439,14 +439,13 @@ func TestCancel_Many(t *testing.T) {
 	b.refused(422, "POST", "/api/v1/deliveries/cancel", `{"filter":{"state":"dead"}}`)
 }
 
-// A dead one holds its entity up: skipping it lets the others go on, and what each
-// waits for is shown.
-func TestSkip_EndsADeadOne(t *testing.T) {
-	b := newBench(t)
+// inLine accepts so many events of invoice/1, of one version, in a sequence unless it
+// is said otherwise.
+func (b *bench) inLine(n int, otherwise func(i int, d *seawall.Delivery)) (ids []seawall.DeliveryID) {
+	b.T.Helper()
 	rank, err := ordering.Rank([]string{"7"})
 	b.must(err)
-	var ids []seawall.DeliveryID
-	for i := range 3 {
+	for i := range n {
 		ev := &seawall.Event{
 			ID: seawall.NewEventID(b.clock(), b.random), Source: "stripe", SourceID: fmt.Sprint("step_", i), Type: "invoice.paid",
 			Entity: "invoice/1", Version: "7", ReceivedAt: b.clock(), Body: []byte("{}"), Revision: 1,
@@ -455,13 +454,34 @@ func TestSkip_EndsADeadOne(t *testing.T) {
 			ID: ev.ID.Delivery(1), Route: "stripe-orders", Destination: "orders", System: "orders", Source: ev.Source, Type: ev.Type,
 			Entity: ev.Entity, Order: seawall.Sequence, Rank: ordering.On("stripe", rank), Due: b.clock(), Since: b.clock(), Created: b.clock(), Revision: 1,
 		}
-		if i == 2 {
-			d.Order, d.Rank, d.After, d.Due = seawall.Unordered, nil, []string{"invoice.created"}, b.clock().Add(time.Hour)
-		}
-		_, err := b.store.Accept(t.Context(), []store.Acceptance{{Event: ev, Expires: b.clock().Add(time.Hour), Deliveries: []seawall.Delivery{d}}})
+		otherwise(i, &d)
+		_, err := b.store.Accept(b.T.Context(), []store.Acceptance{{Event: ev, Expires: b.clock().Add(time.Hour), Deliveries: []seawall.Delivery{d}}})
 		b.must(err)
 		ids = append(ids, d.ID)
 	}
+	return ids
+}
+
+// Who cancels all that waits leaves none, not those either whose turn comes by it.
+func TestCancel_LeavesNoneOfALine(t *testing.T) {
+	b := newBench(t)
+	b.inLine(4, func(int, *seawall.Delivery) {})
+	b.advance(time.Second)
+	r := post[api.CancelResult](b, "/api/v1/deliveries/cancel", api.CancelRequest{Filter: &api.Filter{Entity: "invoice/1"}})
+	if n := b.count("canceled"); r.Canceled != 4 || n != 4 {
+		t.Errorf("%+v, %d are canceled", r, n)
+	}
+}
+
+// A dead one holds its entity up: skipping it lets the others go on, and what each
+// waits for is shown.
+func TestSkip_EndsADeadOne(t *testing.T) {
+	b := newBench(t)
+	ids := b.inLine(3, func(i int, d *seawall.Delivery) {
+		if i == 2 {
+			d.Order, d.Rank, d.After, d.Due = seawall.Unordered, nil, []string{"invoice.created"}, b.clock().Add(time.Hour)
+		}
+	})
 	show := func(i int) api.Traced { return get[api.Traced](b, "/api/v1/deliveries/"+ids[i].String()) }
 	if d := show(1); d.State != "held" || d.Reason != seawall.ReasonEarlier || d.Order != "sequence" || !d.Tied || !d.Due.IsZero() || d.After != nil {
 		t.Errorf("behind another: %+v", d)
