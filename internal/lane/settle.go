@@ -142,9 +142,10 @@ func (r *Runner) finish(batch []settling, ss []store.Settlement, done []store.Se
 			}
 		}
 		b.q.settled(b.whose)
-		// Wake the feeder if it stopped for want of room, or if the delivery
-		// waits for its next try.
-		if b.s.State == seawall.Pending || b.q.mayHaveMore() {
+		// Wake the feeder if it stopped for want of room, if the delivery waits for
+		// its next try, or if others may have waited for this one: of those that go
+		// on, one at most was handed over.
+		if b.s.State == seawall.Pending || len(b.s.Done) > 0 || b.q.mayHaveMore() {
 			woken[b.q] = true
 		}
 		if done != nil && done[i] == store.Fenced {

@@ -301,6 +301,28 @@ func TestG4_TurnThatAClaimReadsTooIsTriedOnce(t *testing.T) {
 	}
 }
 
+// Of those that waited for a delivery one at most is handed over: the queue looks for
+// the others at once.
+func TestG2_WhateverWaitedForOneGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		first := m.add("a", 1)[0]
+		m.wrote = sync.OnceFunc(func() { m.add("a", 20) }) // they go on with it
+		_, stop := startWith(m, func(_ context.Context, c *store.Claimed, _ Pass) store.Settlement {
+			s := store.Settlement{State: seawall.Delivered, Attempt: &seawall.Attempt{}}
+			if c.Delivery.ID == first {
+				s.Done = []string{"order.created"}
+			}
+			return s
+		}, timed("a"))
+		defer stop()
+		time.Sleep(time.Second)
+		if n := m.count(seawall.Delivered); n != 21 {
+			t.Errorf("%d delivered within a second", n)
+		}
+	})
+}
+
 // A canceled head that is still under way keeps the next one waiting until it has
 // come to its end.
 func TestG5_NextWaitsForWhatIsStillUnderWay(t *testing.T) {
