@@ -81,10 +81,7 @@ func (s *Store) claimed(c *conn, key int64) (out store.Claimed, err error) {
 	return out, nil
 }
 
-var (
-	qUnfinishedState = newQuery("SELECT queue, state FROM unfinished WHERE id = ?")
-	qSetState        = newQuery("UPDATE unfinished SET state = ? WHERE id = ?")
-)
+var qSetState = newQuery("UPDATE unfinished SET state = ? WHERE id = ?")
 
 func (s *Store) Begin(ctx context.Context, l store.Lease, ids []seawall.DeliveryID) (begun []seawall.DeliveryID, err error) {
 	err = s.write(ctx, 64*len(ids), func(t *txn) error {
@@ -100,20 +97,27 @@ func (s *Store) Begin(ctx context.Context, l store.Lease, ids []seawall.Delivery
 			if !ok {
 				continue
 			}
-			st := t.use(qUnfinishedState).int(key)
-			found := st.next()
-			queue, state := st.getInt(), seawall.State(st.getInt())
-			if err := st.done(); err != nil {
+			now, found, err := t.standing(qUnfinishedNow, key)
+			if err != nil {
 				return err
 			}
-			if !found || state != seawall.Pending || t.linesByID[queue].laneKey != l.Lane {
+			if !found || now.state != seawall.Pending || t.linesByID[now.queue].laneKey != l.Lane {
 				continue
+			}
+			// What came while it was due and could not be tried (its destination was
+			// paused, say) may come before it.
+			if now.origin == 0 {
+				if p, err := t.yield(key, &now); err != nil {
+					return err
+				} else if p != nil {
+					continue
+				}
 			}
 			if err := t.use(qSetState).int(int64(seawall.Sending)).int(key).exec(); err != nil {
 				return err
 			}
-			t.moved(queue, seawall.Pending, -1)
-			t.moved(queue, seawall.Sending, 1)
+			t.moved(now.queue, seawall.Pending, -1)
+			t.moved(now.queue, seawall.Sending, 1)
 			begun = append(begun, id)
 		}
 		return nil

@@ -140,17 +140,19 @@ func (m *lineModel) firsts(entity string) (ms []order.Member) {
 	return ms
 }
 
-// yield has a head that was tried in vain give up its turn.
-func (m *lineModel) yield(r *lineRow, before order.Member) {
+// yield has a head that was tried in vain, or could not be for long, give up its turn.
+// It tells whether it did.
+func (m *lineModel) yield(r *lineRow, before order.Member) bool {
 	l := m.of(r.entity)
 	if !m.Yields || r.Order == seawall.Unordered || !l.Yields(r.Key) {
-		return
+		return false
 	}
 	changes, _ := l.Yield(before, m.firsts(r.entity))
 	m.change(r.entity, l, changes)
 	if len(changes) > 0 {
 		m.goOn(r.entity, l)
 	}
+	return len(changes) > 0
 }
 
 // goOn gives the turn to whose it is.
@@ -311,8 +313,10 @@ func (m *lineModel) begin() {
 	}
 	got, err := m.Store.Begin(m.t.Context(), m.lease, []seawall.DeliveryID{r.id})
 	must(m.t, err)
-	if (len(got) == 1) != (r.State == seawall.Pending) {
-		m.t.Fatalf("begin %s, which is %s: %v", r.id, r.State, got)
+	was := r.State
+	may := was == seawall.Pending && !m.yield(r, r.Member)
+	if (len(got) == 1) != may {
+		m.t.Fatalf("begin %s, which is %s: %v", r.id, was, got)
 	}
 	if len(got) == 1 {
 		r.State = seawall.Sending

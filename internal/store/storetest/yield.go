@@ -14,6 +14,7 @@ var yieldTests = []test{
 	{"TestG5_WhatNobodyKnowsIsSupersededByANewerOne", lined(testYieldUnknown)},
 	{"TestG5_WhatNobodyKnowsHoldsItsSequence", lined(testYieldUnknownSequence)},
 	{"TestG5_WhatIsToBeAskedAboutYieldsNothing", lined(testYieldCheck)},
+	{"TestG5_WhatCouldNotBeTriedForLongYields", lined(testYieldPaused)},
 }
 
 func yields(run func(*testing.T, *suite)) func(*testing.T, *suite) {
@@ -43,6 +44,43 @@ func (x *line) tried(d seawall.Delivery, state seawall.State, step seawall.Step)
 		in.Reason = seawall.ReasonUnknown
 	}
 	return x.settleAs(in, 0)
+}
+
+// begins begins to try a head that is contested, which it may be too late for.
+func (x *line) begins(d seawall.Delivery, may bool) {
+	x.t.Helper()
+	got, err := x.Store.Begin(x.t.Context(), x.lease, []seawall.DeliveryID{d.ID})
+	must(x.t, err)
+	if (len(got) == 1) != may {
+		x.t.Errorf("begun %v", got)
+	}
+	x.sound()
+}
+
+// A destination is paused while they come.
+func testYieldPaused(x *line) {
+	three, one, two := x.arrive(sequence("3")), x.arrive(sequence("1")), x.arrive(sequence("2"))
+	x.is(three, "pending")
+	x.Clock.Advance(time.Minute)
+	x.begins(three, false)
+	x.is(three, "held earlier")
+	x.is(one, "pending")
+	x.begins(one, true)
+	x.deliver(one, &two)
+	x.deliver(two, &three)
+	if d := x.now(three); d.Late {
+		x.t.Errorf("got %+v", d)
+	}
+	x.deliver(three, nil)
+
+	at := func(v string) member { return member{version: v, order: seawall.Latest, entity: "order/2"} }
+	old, newest := x.arrive(at("1")), x.arrive(at("2"))
+	x.is(old, "pending")
+	x.Clock.Advance(time.Minute)
+	x.begins(old, false)
+	x.is(newest, "pending")
+	x.begins(newest, true)
+	x.deliver(newest, nil)
 }
 
 func testYieldSequence(x *line) {
