@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 // register is a store whose links, positions and merges the test gives.
 type register struct {
 	store.Store
-	mu        sync.Mutex
 	links     []seawall.Link
 	positions map[string][]store.Position
 	entities  []store.EntityState

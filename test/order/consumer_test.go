@@ -19,7 +19,6 @@ type consumer struct {
 	effects            map[string][]effect // by path and entity, in their order
 	flying             map[string]int
 	troubles, overlaps int
-	well               bool
 }
 
 // effect is one version that the consumer took on.
