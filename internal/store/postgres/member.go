@@ -17,6 +17,8 @@ type member struct {
 	part   int32
 	queue  int32
 	flags  int16
+	round  int32
+	fresh  bool // it was never replayed
 	onWait seawall.WaitPolicy
 	entity string // of one that has ended
 }
@@ -44,7 +46,7 @@ func membersWith(to *[]member, entity bool) func(pgx.Rows) error {
 			var event [16]byte
 			var state, flags int16
 			var awaits string
-			into := []any{&m.line, &m.Key, &event, &m.part, &m.queue, &state, &m.Reason, &m.Due, &flags, &m.Rank, &awaits, &m.Version}
+			into := []any{&m.line, &m.Key, &event, &m.part, &m.queue, &state, &m.Reason, &m.Due, &flags, &m.Rank, &awaits, &m.round, &m.fresh, &m.Version}
 			if entity {
 				into = append(into, &m.entity)
 			}

@@ -34,11 +34,12 @@ type position struct {
 	was        []byte // as the row has it
 	wasWaiting int
 	wasQueue   int32
-	stood      bool // Standing was read
-	rivaled    bool // Rivals were
-	touched    bool // something joined: whoever deletes it is to see that
-	asked      bool // whose turn it is, and nothing came since
-	news       bool // patterns of prerequisites were fulfilled
+	stood      bool    // Standing was read
+	rivaled    bool    // Rivals were
+	touched    bool    // something joined: whoever deletes it is to see that
+	asked      bool    // whose turn it is, and nothing came since
+	tried      *member // the head, which was tried in vain: it may have to yield
+	news       bool    // patterns of prerequisites were fulfilled
 }
 
 // move is what becomes of a delivery that waits.
@@ -114,7 +115,7 @@ const (
 		ORDER BY d.rank, d.id LIMIT 1) n`
 
 	memberColumns = `d.line, d.id, d.event, d.part, d.queue, d.state, coalesce(d.reason, ''), d.due, d.flags, d.rank, coalesce(d.awaits, ''),
-	coalesce((SELECT e.version FROM event e WHERE e.seq = d.id >> 15 AND e.part = d.part), '')`
+	d.round, d.since IS NULL, coalesce((SELECT e.version FROM event e WHERE e.seq = d.id >> 15 AND e.part = d.part), '')`
 )
 
 var (
@@ -136,7 +137,8 @@ var (
 		[]uint32{oidInt8}}
 
 	// What of a delivery is read here does not change.
-	qMarks = &statement{"seawall_marks", `SELECT line, id, event, flags, rank FROM delivery WHERE id = ANY ($1::int8[]) AND line IS NOT NULL`,
+	qMarks = &statement{"seawall_marks", `SELECT line, id, event, flags, rank, round, since IS NULL FROM delivery
+	WHERE id = ANY ($1::int8[]) AND line IS NOT NULL`,
 		[]uint32{oidInt8}}
 
 	// The heads that may lose their place are locked, so that their owners' Begin
@@ -165,7 +167,7 @@ var (
 
 	// Likewise of what has ended: its position is found by its name.
 	qEndedMembers = &statement{"seawall_ended_members", `SELECT 0::int8, f.id, f.event, f.part, coalesce(f.origin, f.queue), f.state, coalesce(f.reason, ''),
-		f.finished, f.flags, f.rank, '', coalesce((SELECT e.version FROM event e WHERE e.seq = f.id >> 15 AND e.part = f.part), ''), f.entity
+		f.finished, f.flags, f.rank, '', f.round, f.since IS NULL, coalesce((SELECT e.version FROM event e WHERE e.seq = f.id >> 15 AND e.part = f.part), ''), f.entity
 	FROM (SELECT unnest($1::int8[]) AS id, unnest($2::int4[]) AS part) x
 	CROSS JOIN LATERAL (SELECT * FROM finished WHERE id = x.id AND part IN (x.part, 0) OFFSET 0) f
 	WHERE f.flags & ` + fmt.Sprint(pack.FlagsOrder) + `::int2 <> 0 AND f.entity IS NOT NULL`, []uint32{oidInt8, oidInt4}}

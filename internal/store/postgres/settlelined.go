@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
 )
@@ -101,7 +102,7 @@ func (w *settler) marks(rows pgx.Rows) error {
 		var m member
 		var event [16]byte
 		var flags int16
-		if err := rows.Scan(&m.line, &m.Key, &event, &flags, &m.Rank); err != nil {
+		if err := rows.Scan(&m.line, &m.Key, &event, &flags, &m.Rank, &m.round, &m.fresh); err != nil {
 			return err
 		}
 		m.Delivery = seawall.EventID(event).Delivery(keyN(m.Key))
@@ -133,14 +134,19 @@ func keysToSettle(ss []*settlement) (keys []int64) {
 	return keys
 }
 
-// left takes those out of their lines that were settled for good.
+// left takes those out of their lines that were settled for good. Those that were
+// tried in vain may have to yield.
 func (w *settler) left(ss []*settlement) {
 	if w.lines == nil {
 		return
 	}
 	for _, st := range ss {
-		if st.answered && *st.out == store.Done && st.State.Final() {
+		switch {
+		case !st.answered || *st.out != store.Done:
+		case st.State.Final():
 			w.leave(st)
+		default:
+			w.yield(st)
 		}
 	}
 }
@@ -148,6 +154,22 @@ func (w *settler) left(ss []*settlement) {
 func (w *settler) leave(st *settlement) {
 	if m, ok := w.members[st.key]; ok && w.lines != nil {
 		w.lines.leave(&m, st.State, st.Done, st.Pass)
+		st.line = m.line
+	}
+}
+
+// yield has a head that goes on, or is held for a person, give its turn up where it
+// has to. At its fallback it keeps it.
+func (w *settler) yield(st *settlement) {
+	m, ok := w.members[st.key]
+	if !ok || w.lines == nil || st.Move != nil {
+		return
+	}
+	now := order.Standing{Order: m.Order, State: st.State, Step: st.Step, Round: int(m.round), Fresh: m.fresh, Due: st.due()}
+	if st.Attempt != nil {
+		now.Round++
+	}
+	if w.lines.yield(&m, now) {
 		st.line = m.line
 	}
 }

@@ -14,8 +14,8 @@ import (
 const (
 	qStands   = "SELECT true FROM lane WHERE id = $1 AND node = $2 AND token = $3 FOR SHARE"
 	qStanding = `SELECT d.part, d.queue, q.lane, d.attempts, coalesce(d.line, 0), d.state, coalesce(d.reason, '') FROM delivery d JOIN queue q ON q.id = d.queue WHERE d.id = $1 FOR UPDATE OF d`
-	qEnded    = `SELECT f.part, f.queue, q.lane, f.attempts, f.state, f.last FROM finished f JOIN queue q ON q.id = f.queue
-		WHERE f.id = $1 AND f.part IN ($2, 0) FOR UPDATE OF f`
+	qEnded    = `SELECT f.part, f.queue, q.lane, f.attempts, f.state, f.last, f.flags & $3::int2 <> 0 AND f.entity IS NOT NULL
+		FROM finished f JOIN queue q ON q.id = f.queue WHERE f.id = $1 AND f.part IN ($2, 0) FOR UPDATE OF f`
 
 	qFinish = `WITH d AS (DELETE FROM delivery WHERE id = $1 RETURNING *)
 		INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created,
@@ -94,12 +94,12 @@ func (w *settler) settleOne(ctx context.Context, q querier, st *settlement) (cam
 		w.leave(st)
 		return true, err
 	}
-	state, due, reason, step := st.State, st.due(), st.Reason, st.step()
+	state, due, reason := st.State, st.due(), st.Reason
 	displaced := w.waits(st)
-	if displaced { // its place was taken while it was tried
-		state, reason, step = seawall.Held, seawall.ReasonEarlier, 0
+	if displaced { // its place was taken while it was tried; what it does next stays
+		state, reason = seawall.Held, seawall.ReasonEarlier
 	}
-	if _, err = q.Exec(ctx, qAgain, st.key, int16(state), due, tried, orNull(legible(reason)), step); err != nil {
+	if _, err = q.Exec(ctx, qAgain, st.key, int16(state), due, tried, orNull(legible(reason)), st.step()); err != nil {
 		return true, err
 	}
 	if tried != 0 {
@@ -110,6 +110,7 @@ func (w *settler) settleOne(ctx context.Context, q querier, st *settlement) (cam
 	if st.Move != nil && !displaced {
 		return true, w.s.divert(ctx, q, st, now)
 	}
+	w.yield(st)
 	return true, nil
 }
 
@@ -120,15 +121,20 @@ func (w *settler) settleEnded(ctx context.Context, q querier, st *settlement) (c
 	var now standing
 	var state int16
 	var last []byte
-	err = q.QueryRow(ctx, qEnded, st.key, dayOf(st.Delivery.Event())).Scan(&now.part, &now.queue, &now.lane, &now.attempts, &state, &last)
+	var lined bool
+	err = q.QueryRow(ctx, qEnded, st.key, dayOf(st.Delivery.Event()), int16(pack.FlagsOrder)).
+		Scan(&now.part, &now.queue, &now.lane, &now.attempts, &state, &last, &lined)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if st.Attempt == nil {
+	switch {
+	case st.Attempt == nil:
 		return false, nil
+	case lined && w.lines == nil:
+		return false, new(linedLane(st.lane))
 	}
 	if last != nil && sameAttempt(last, st.Attempt) {
 		*st.out = store.Done

@@ -66,6 +66,17 @@ func (ps *positions) leave(m *member, state seawall.State, done []string, pass t
 	l.news = l.news || len(l.Done) > before
 }
 
+// yield notes that a head was tried in vain, and where it stands now: proceed has it
+// give its turn up where others came meanwhile. It tells whether any are there.
+func (ps *positions) yield(m *member, now order.Standing) bool {
+	l := ps.byID[m.line]
+	if l == nil || m.Order == seawall.Unordered || !l.Yields(m.Key) {
+		return false
+	}
+	l.tried, l.Standing = m, now
+	return true
+}
+
 // proceed has lines go on: what waited for what was delivered joins, and where
 // nobody has the turn it is given to the next. What the table shows of them must
 // be so, but for the moves.
@@ -81,7 +92,7 @@ func (ps *positions) proceedWith(ctx context.Context, firsts []member) error {
 	}
 	var idle []int64
 	for id, l := range ps.byID {
-		if l.Clear() && !l.asked {
+		if l.Clear() && !l.asked || l.tried != nil && l.Yields(l.tried.Key) {
 			idle = append(idle, id)
 		}
 	}
@@ -97,7 +108,8 @@ func (ps *positions) proceedWith(ctx context.Context, firsts []member) error {
 	return nil
 }
 
-// next gives the turn, and returns the lines in which some left without getting it.
+// next gives the turn, which a head that was tried in vain may give up, and returns
+// the lines in which some left without getting it.
 func (ps *positions) next(found []member) (again []int64) {
 	firsts := map[int64][]order.Member{}
 	for i := range found {
@@ -108,7 +120,7 @@ func (ps *positions) next(found []member) (again []int64) {
 		if l == nil {
 			continue
 		}
-		changes, more := l.Next(firsts[id])
+		changes, more := l.next(firsts[id])
 		l.asked = !more
 		ps.apply(changes)
 		for _, c := range changes {
@@ -119,6 +131,18 @@ func (ps *positions) next(found []member) (again []int64) {
 		}
 	}
 	return again
+}
+
+// next says whose turn it is, once the head, if it was tried in vain, has given it up
+// where it has to.
+func (l *position) next(first []order.Member) (changes []order.Change, more bool) {
+	if tried := l.tried; tried != nil {
+		l.tried = nil
+		if l.Yields(tried.Key) {
+			return l.Yield(tried.Member, first)
+		}
+	}
+	return l.Next(first)
 }
 
 // release has those join that wait for what was delivered now.
