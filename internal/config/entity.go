@@ -85,7 +85,7 @@ func (v value) claim(c *Config, source string) (claim Claim, ok bool) {
 func (v value) comparisons(parts int) (out []order.Comparison) {
 	items := []value{v}
 	if v.given() && v.node.kind == sequence {
-		if items = v.list(); len(items) == 0 || len(items) > max(parts, 1) {
+		if items = v.list(); len(items) != max(parts, 1) {
 			v.fail("one word for all parts, or one for each", "%d comparisons, while the parts of the version are %d", len(items), max(parts, 1))
 			return nil
 		}

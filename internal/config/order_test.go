@@ -270,3 +270,16 @@ func parse(t *testing.T, text string) *Config {
 	}
 	return c
 }
+
+// A list says it of each part: where it is too short, of the last ones nothing is said.
+func TestComparisonsAreOneOrOneForEach(t *testing.T) {
+	for compare, ok := range map[string]bool{"time": true, "[time, integer, text]": true, "[time]": false, "[time, integer]": false} {
+		_, err := Parse([]byte(`
+sources: { app: { provider: none, id: .id, type: .type } }
+entities: { order: { app: { key: .key, version: [.at, .n, .x], compare: `+compare+` } } }
+`), "seawall.yaml", Options{})
+		if said := err != nil && strings.Contains(err.Error(), "while the parts of the version are 3"); said == ok {
+			t.Errorf("compare: %s: %v", compare, err)
+		}
+	}
+}
