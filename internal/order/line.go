@@ -205,7 +205,7 @@ func sameClock(a, b Mark) bool {
 
 // enter gives m its turn if nobody is before it, else has it wait.
 func (l *Line) enter(m *Member, ripe time.Time) {
-	free := l.Head.IsZero() && !l.heldUp(m.Mark)
+	free := l.Head.IsZero() && !l.heldUp(m)
 	switch {
 	case free && l.Waiting == 0 && !ripe.After(l.Now):
 		l.take(m)
@@ -232,8 +232,9 @@ func (l *Line) take(m *Member) {
 }
 
 // heldUp tells whether the dead one that holds the line up comes before m.
-func (l *Line) heldUp(m Mark) bool {
-	return !l.Block.IsZero() && !(sameClock(l.Block, m) && m.before(l.Block))
+// What only matters when it is the newest needs no dead one before it.
+func (l *Line) heldUp(m *Member) bool {
+	return !l.Block.IsZero() && m.Order != seawall.Latest && !(sameClock(l.Block, m.Mark) && m.before(l.Block))
 }
 
 func later(a, b time.Time) time.Time {
@@ -344,7 +345,7 @@ func (l *Line) Next(first []Member) (changes []Change, more bool) {
 	slices.SortFunc(first, func(a, b Member) int { return int(min(max(a.Key-b.Key, -1), 1)) })
 	for i := range first {
 		m := &first[i]
-		if l.heldUp(m.Mark) || m.Due.After(l.Now) && m.Due.Before(Never) {
+		if l.heldUp(m) || m.Due.After(l.Now) && m.Due.Before(Never) {
 			continue
 		}
 		l.Waiting--

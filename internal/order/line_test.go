@@ -260,6 +260,16 @@ func TestG5_LatestIsNotHeldUpByADeadOne(t *testing.T) {
 	}
 }
 
+// A route that was a sequence and is not any more forgets what held it up.
+func TestG5_WhatWasDeadInASequenceHoldsNoNewestUp(t *testing.T) {
+	w := newWorld(t, 1)
+	w.accept(w.member(seawall.Sequence, "stripe", 2, 0))
+	w.settle(seawall.Dead, time.Time{}, time.Time{})
+	if three := w.accept(w.member(seawall.Latest, "stripe", 3, 0)); w.head() != three {
+		t.Fatalf("the newest is %s: %s", three.State, three.Reason)
+	}
+}
+
 func TestG5_LateOnesGoAsTheRouteSays(t *testing.T) {
 	for policy, want := range map[seawall.LatePolicy]seawall.State{
 		seawall.LateDeliver: seawall.Pending, seawall.LateSupersede: seawall.Superseded, seawall.LateHold: seawall.Held,
