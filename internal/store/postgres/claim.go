@@ -206,38 +206,6 @@ func (r *claimedRow) claimed(ctx context.Context, n *names, e *seawall.Event) (c
 	return c, err
 }
 
-// qBegin has the fence of a settlement.
-const qBegin = `WITH fence AS MATERIALIZED (
-	SELECT id FROM lane WHERE id = $1 AND node = $2 AND token = $3 FOR SHARE
-)
-UPDATE delivery d SET state = 2 FROM queue q
-WHERE d.id = ANY($4) AND d.state = 0 AND q.id = d.queue AND q.lane = $1 AND EXISTS (SELECT FROM fence)
-RETURNING d.event, d.id`
-
-func (s *Store) Begin(ctx context.Context, l store.Lease, ids []seawall.DeliveryID) ([]seawall.DeliveryID, error) {
-	ctx, cancel := context.WithTimeout(ctx, flushFor)
-	defer cancel()
-	lane, err := s.names.findLane(ctx, l.Lane)
-	if err != nil || lane == 0 || len(ids) == 0 {
-		return nil, judge(err)
-	}
-	keys, err := s.keysOf(ctx, ids)
-	if err != nil {
-		return nil, judge(err)
-	}
-	rows, err := s.pool.Query(ctx, qBegin, lane, l.Node, l.Token, keys)
-	if err != nil {
-		return nil, judge(err)
-	}
-	begun, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (seawall.DeliveryID, error) {
-		var event [16]byte
-		var key int64
-		err := row.Scan(&event, &key)
-		return seawall.EventID(event).Delivery(keyN(key)), err
-	})
-	return begun, judge(err)
-}
-
 // keysOf returns the keys of deliveries whose events are there, in order.
 func (s *Store) keysOf(ctx context.Context, ids []seawall.DeliveryID) (keys []int64, err error) {
 	events, parts, numbers := make([][16]byte, len(ids)), make([]int32, len(ids)), make([]int64, len(ids))

@@ -17,7 +17,7 @@ func TestStore(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "seawall.db")
 		s := open(t, path, sqlite.Options{Now: clock.Now, Exclusive: true})
 		return storetest.Harness{
-			Store: s, BeginYields: true,
+			Store: s,
 			Clock: clock,
 			Reopen: func(t *testing.T) store.Store {
 				if err := s.Close(); err != nil {

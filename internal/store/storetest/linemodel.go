@@ -314,7 +314,7 @@ func (m *lineModel) begin() {
 	got, err := m.Store.Begin(m.t.Context(), m.lease, []seawall.DeliveryID{r.id})
 	must(m.t, err)
 	was := r.State
-	may := was == seawall.Pending && !(m.BeginYields && m.yield(r, r.Member))
+	may := was == seawall.Pending && !m.yield(r, r.Member)
 	if (len(got) == 1) != may {
 		m.t.Fatalf("begin %s, which is %s: %v", r.id, was, got)
 	}

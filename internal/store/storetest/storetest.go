@@ -19,10 +19,6 @@ type Harness struct {
 	Store store.Store
 	Clock *Clock // the store's and the test's
 
-	// BeginYields tells that heads that could not be tried for long yield as they are
-	// begun.
-	BeginYields bool
-
 	// Reopen closes the store and opens it again, as a restart would.
 	Reopen func(t *testing.T) store.Store
 

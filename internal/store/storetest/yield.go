@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"testing"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
@@ -15,17 +14,8 @@ var yieldTests = []test{
 	{"TestG5_WhatNobodyKnowsIsSupersededByANewerOne", lined(testYieldUnknown)},
 	{"TestG5_WhatNobodyKnowsHoldsItsSequence", lined(testYieldUnknownSequence)},
 	{"TestG5_WhatIsToBeAskedAboutYieldsNothing", lined(testYieldCheck)},
-	{"TestG5_WhatCouldNotBeTriedForLongYields", beginYields(lined(testYieldPaused))},
+	{"TestG5_WhatCouldNotBeTriedForLongYields", lined(testYieldPaused)},
 	{"TestG5_WhatWasDeliveredAfterItWasSupersededIsSeen", lined(testSeenLater)},
-}
-
-func beginYields(run func(*testing.T, *suite)) func(*testing.T, *suite) {
-	return func(t *testing.T, s *suite) {
-		if !s.BeginYields {
-			t.Skip("this engine's heads do not yield yet as they are begun")
-		}
-		run(t, s)
-	}
 }
 
 // tried settles a head's attempt that did not succeed.
