@@ -192,7 +192,11 @@ func (b *bench) beginWith(c contender, dir string, more func(sink string) beside
 		return nil, err
 	}
 	if c.hot {
-		if err := b.withSeeder(&seeded{store: s.store}, func(ctx context.Context, sd *seeder) error { return sd.hot(ctx) }); err != nil {
+		err := b.withSeeder(&seeded{store: s.store}, func(ctx context.Context, sd *seeder) error { return sd.hot(ctx) })
+		if err == nil && t.database != "" { // as it would be by the time that so much waits
+			_, err = b.pg.Exec(t.database, "VACUUM (ANALYZE)")
+		}
+		if err != nil {
 			return nil, errors.Join(err, t.end())
 		}
 	}

@@ -175,11 +175,13 @@ var (
 	qAwaiting = &statement{"seawall_awaiting", `SELECT ` + memberColumns + ` FROM (SELECT unnest($1::int8[]) AS line) l
 	CROSS JOIN LATERAL (SELECT * FROM delivery WHERE line = l.line AND state = 1 AND reason = 'prerequisite' OFFSET 0) d ORDER BY d.id`, []uint32{oidInt8}}
 
+	// The ids are named twice: who thinks that there is one position, because there was
+	// when it was looked, would read all of them for each row.
 	qSetPositions = &statement{"seawall_set_positions", `UPDATE position p SET queue = x.queue, head = x.head, waiting = x.waiting,
 		wake = x.wake, at = x.at, data = x.data
 	FROM (SELECT unnest($1::int8[]) AS id, unnest($2::int4[]) AS queue, unnest($3::int8[]) AS head, unnest($4::int4[]) AS waiting,
 		unnest($5::timestamptz[]) AS wake, unnest($6::timestamptz[]) AS at, unnest($7::bytea[]) AS data) x
-	WHERE p.id = x.id`, []uint32{oidInt8, oidInt4, oidInt8, oidInt4, oidTime, oidTime, oidBytes}}
+	WHERE p.id = x.id AND p.id = ANY ($1::int8[])`, []uint32{oidInt8, oidInt4, oidInt8, oidInt4, oidTime, oidTime, oidBytes}}
 
 	qLockMoved = &statement{"seawall_lock_moved", `SELECT FROM delivery d WHERE d.id = ANY ($1::int8[]) ORDER BY d.id FOR UPDATE OF d`, []uint32{oidInt8}}
 
