@@ -86,6 +86,8 @@ func breakers(t *testing.T, nodes int) {
 		t.Errorf("%d of %d deliveries to a system of its own while the other's breaker is open", n, events)
 	}
 	// Each attempt is a request that came: nothing else was spent on what waits.
+	// The last one is recorded a moment after it was answered.
+	s.Until(patience, "the probes are recorded", func() bool { return s.attempts("bad", "good") >= shared.count() })
 	if n := s.attempts("bad", "good"); n != shared.count() {
 		t.Errorf("%d attempts recorded, %d requests made", n, shared.count())
 	}
