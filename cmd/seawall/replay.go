@@ -72,9 +72,9 @@ named by its id.`,
 			return err
 		}
 		if sum.Outdated > 0 {
-			return seawall.Errorf(seawall.ErrConflict, "%s left as they are: a newer version of their entity made them pointless",
+			return seawall.Errorf(seawall.ErrConflict, "left as it was, since a newer version of the entity made it pointless: %s",
 				terminal.Count(sum.Outdated, "delivery")).
-				WithHint("seawall entities show tells which is the newest; --force sends these all the same, as late ones")
+				WithHint("seawall entities show tells which is the newest; --force sends it all the same, as a late one")
 		}
 		why := "already waiting, or not known: see seawall deliveries show"
 		if r.NewID {

@@ -5,8 +5,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -15,9 +13,10 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/seawall-dev/seawall/examples/provider"
 )
 
 // event is what the provider sends, as far as it matters here.
@@ -62,7 +61,7 @@ func main() {
 
 	events, want := happen(*count, rand.New(rand.NewPCG(*seed, 1)))
 	fmt.Printf("%d events, many of them twice, go to each side\n\n", len(events))
-	send(events, *gateway, "http://"+*listen+"/direct/in")
+	provider.Send(events, *gateway, "http://"+*listen+"/direct/in")
 	settled := settle(sides["seawall"], want, *most)
 
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -112,43 +111,6 @@ func happen(orders int, dice *rand.Rand) (events []event, want map[string]int) {
 	tell("charge.refunded", "ch_stray", "pi_stray", "", start)
 	dice.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	return events, want
-}
-
-// send has the provider send: many at a time, and again what was not taken.
-func send(events []event, to ...string) {
-	var all sync.WaitGroup
-	next := make(chan event)
-	for range 16 {
-		all.Go(func() {
-			for e := range next {
-				for _, at := range to {
-					post(at, e)
-				}
-			}
-		})
-	}
-	for _, e := range events {
-		next <- e
-	}
-	close(next)
-	all.Wait()
-}
-
-func post(at string, e event) {
-	body, err := json.Marshal(e)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for range 5 {
-		resp, err := http.Post(at, "application/json", bytes.NewReader(body))
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode < 300 {
-				return
-			}
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
 }
 
 // settle waits until the orders are as they should be, and stay so for a moment.

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -16,9 +15,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/seawall-dev/seawall/examples/provider"
 )
 
 // user is one of the auth provider's: version n of it has the n-th name.
@@ -132,39 +132,7 @@ func send(users []*user, seed uint64, to ...string) {
 	}
 	dice.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	fmt.Printf("%d events, many of them twice, go to each side\n", len(events))
-	var all sync.WaitGroup
-	next := make(chan event)
-	for range 16 {
-		all.Go(func() {
-			for e := range next {
-				for _, at := range to {
-					post(at, e)
-				}
-			}
-		})
-	}
-	for _, e := range events {
-		next <- e
-	}
-	close(next)
-	all.Wait()
-}
-
-func post(at string, e event) {
-	body, err := json.Marshal(e)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for range 5 {
-		resp, err := http.Post(at, "application/json", bytes.NewReader(body))
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode < 300 {
-				return
-			}
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
+	provider.Send(events, to...)
 }
 
 // settle waits until a side has what it should, and asks for nothing more.

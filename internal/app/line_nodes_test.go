@@ -7,8 +7,5 @@ import (
 )
 
 func TestG5_OnTwoNodes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a database")
-	}
 	orderTests(t, func(t *testing.T) *counter { return inLines(t, pgcluster.Shared(t), 2) })
 }

@@ -15,7 +15,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/seawall"
 )
 
@@ -168,126 +167,6 @@ type Settlement struct {
 	// without a claim; in another lane it has none, and that one's owner is to be told
 	// that it is there. nil: nobody's turn came.
 	Next *Claimed
-}
-
-// Lines keep the deliveries of an entity in order. What is held for a time, or
-// for others of its line, is not claimed; when its time comes the owner of its
-// lane has it go on.
-type Lines interface {
-	// Ripen has held deliveries of a destination in a lane go on whose time has
-	// come: those in a settle window wait for their turn only, waits for a
-	// prerequisite end if their OnWait is to deliver, and lines that a dead delivery
-	// held up past its Pass go on without it. It handles at most limit of them, in one
-	// transaction, and does nothing if the lease no longer stands.
-	//
-	// What does not go on is for the owner to settle, with the event that this is: a
-	// wait that ends otherwise, and what has become late and is held for a person.
-	// Ripen writes nothing of these and returns them each time, until they are settled:
-	// as Dead, or as Held due [order.Never].
-	Ripen(ctx context.Context, l Lease, destination string, now time.Time, limit int) (r Ripened, err error)
-
-	// Positions lists what destinations have seen of an entity, by destination.
-	Positions(ctx context.Context, entity string) ([]Position, error)
-
-	// ListEntities lists entities that have a position, by name and key.
-	ListEntities(ctx context.Context, f EntityFilter, p Page) (List[EntityState], error)
-
-	// Skip cancels deliveries, unfinished or dead ones, for
-	// [seawall.ReasonSkipped], so that their lines go on without them. It returns
-	// those that it ended.
-	Skip(ctx context.Context, ids []seawall.DeliveryID, a seawall.Action) ([]seawall.DeliveryID, error)
-}
-
-// Ripened is what Ripen did.
-type Ripened struct {
-	Freed int                // now pending
-	Over  []seawall.Delivery // held still: for the owner to settle
-	Next  time.Time          // when the next one's time comes, Over left out; now, if there are more; zero: none has one
-}
-
-// Position is what a destination has seen of an entity.
-type Position struct {
-	Destination string
-	order.Position
-	At time.Time // of its last change
-}
-
-// EntityFilter selects entities; zero fields select all.
-type EntityFilter struct {
-	Name        string // order
-	Destination string
-	Waiting     bool // only those of which something waits for its turn, or is held up by a dead one
-}
-
-// EntityState is one entity as a list shows it.
-type EntityState struct {
-	Entity  string
-	Waiting int // deliveries held for others, over all destinations
-	Blocked int // destinations at which a dead delivery holds it up
-	At      time.Time
-}
-
-// Links keep which record an entity is in each system.
-type Links interface {
-	// LinksOf returns an entity's links, by system. An entity that was merged into
-	// another has that one's.
-	LinksOf(ctx context.Context, entity string) ([]seawall.Link, error)
-
-	// EntityOf returns the entity of a name whose record in a system this is; ""
-	// if none is known.
-	EntityOf(ctx context.Context, name, system, record string) (string, error)
-
-	ListLinks(ctx context.Context, f LinkFilter, p Page) (List[seawall.Link], error)
-
-	// PutLinks writes links, all or none, in place of those that the entities had.
-	// It fails with seawall.ErrConflict, naming the first, where a record is
-	// another entity's.
-	PutLinks(ctx context.Context, ls []seawall.Link, a seawall.Action) error
-
-	// Unlink removes one; seawall.ErrNotFound.
-	Unlink(ctx context.Context, entity, system string, a seawall.Action) error
-
-	// Merge makes an entity another name of one of the same name: its links become
-	// that one's where that has none in the system, the others are dropped and told
-	// in the action's detail; events that name it are the other's from now on.
-	// Merging what was merged already is done; seawall.ErrConflict if into was itself
-	// merged into from, or is from.
-	Merge(ctx context.Context, from, into string, a seawall.Action) error
-
-	// Aliases returns entities that were merged, with what they are now: never
-	// another alias. version is that of the set; with the version that the caller
-	// has, nothing is read if none came since.
-	Aliases(ctx context.Context, version int64) (all map[string]string, now int64, err error)
-
-	// Await has an event wait for a link again, of which a delivery was replayed that
-	// had given up. If it waits already, that stands.
-	Await(ctx context.Context, id seawall.EventID, r Record) error
-
-	// Resolvable returns up to limit events that wait for a link: those whose link
-	// is there now, with its entity, and those whose wait is over at now, without.
-	Resolvable(ctx context.Context, now time.Time, limit int) ([]Resolvable, error)
-
-	// Resolve ends an event's wait: it writes its Entity, Version, Routing and Decisions, and
-	// for each of its deliveries that is held as [seawall.ReasonUnresolved] what
-	// stands in ds under the same ID, as Accept would: queue, entity, order, state.
-	// done is false, and nothing written, if the event waits no longer. The
-	// deliveries are filled in as by Accept.
-	Resolve(ctx context.Context, ev *seawall.Event, ds []seawall.Delivery) (done bool, err error)
-}
-
-// LinkFilter selects links; zero fields select all.
-type LinkFilter struct {
-	Name   string // of the entity: order
-	Entity string
-	System string
-	Record string
-}
-
-// Resolvable is an event that need not wait for its link any longer.
-type Resolvable struct {
-	Event  seawall.EventID
-	Record Record
-	Entity string // "": the wait is over, the link did not come
 }
 
 // Place is a queue: of a destination, in a lane.

@@ -2,11 +2,7 @@ package e2e
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,28 +23,13 @@ func TestG5_ExampleOfOrders(t *testing.T) {
 }
 
 func orders(t *testing.T, engine string) {
-	text, err := os.ReadFile("../../examples/orders/seawall.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	program := filepath.Join(t.TempDir(), "orders")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "../../examples/orders").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	world := freeAddress(t)
 	var env []string
 	if engine == "postgres" {
 		env = append(env, "SEAWALL_STORE="+pgcluster.Shared(t))
 	}
-	g := newGateway(t, strings.ReplaceAll(string(text), "127.0.0.1:9000", world), env...)
-	g.start()
-	out, err := exec.CommandContext(ctx, program, "-listen", world, "-gateway", g.public+"/in/stripe", "-orders", "60").CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g, out := compared(t, "orders", "stripe", 60, env...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	if !regexp.MustCompile(`(?m)^ *seawall +60 +0 +0$`).Match(out) {
 		t.Error("the orders are not as their payments say")
 	}

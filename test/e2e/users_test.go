@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,24 +17,7 @@ import (
 // gets the same events, has others.
 func TestG5_ExampleOfUsers(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../examples/users/seawall.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	program := filepath.Join(t.TempDir(), "users")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "../../examples/users").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	world := freeAddress(t)
-	g := newGateway(t, strings.ReplaceAll(string(text), "127.0.0.1:9000", world))
-	g.start()
-	out, err := exec.CommandContext(ctx, program, "-listen", world, "-gateway", g.public+"/in/auth", "-users", "12").CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g, out := compared(t, "users", "auth", 12)
 	if !regexp.MustCompile(`(?m)^ +seawall +12 +12 +0 +0 +12 +0 +0$`).Match(out) {
 		t.Error("there is not one record of each user")
 	}
@@ -44,4 +28,29 @@ func TestG5_ExampleOfUsers(t *testing.T) {
 		t.Errorf("%d deliveries are dead or held", n)
 	}
 	g.stop()
+}
+
+// compared runs an example that holds what comes of events through the gateway beside
+// what comes of them without, and returns what it printed. The gateway still runs.
+func compared(t *testing.T, name, source string, n int, env ...string) (*gateway, []byte) {
+	t.Helper()
+	text, err := os.ReadFile("../../examples/" + name + "/seawall.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	program := filepath.Join(t.TempDir(), name)
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "../../examples/"+name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	world := freeAddress(t)
+	g := newGateway(t, strings.ReplaceAll(string(text), "127.0.0.1:9000", world), env...)
+	g.start()
+	out, err := exec.CommandContext(ctx, program, "-listen", world, "-gateway", g.public+"/in/"+source, "-"+name, strconv.Itoa(n)).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, out
 }

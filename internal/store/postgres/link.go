@@ -325,7 +325,7 @@ func (s *Store) Merge(ctx context.Context, from, into string, a seawall.Action) 
 		case is != from && is == to:
 			return nil // done already
 		case from == into, to == from:
-			return seawall.Errorf(seawall.ErrConflict, "%s is %s already", into, from)
+			return seawall.Errorf(seawall.ErrConflict, "%s is %s already", into, from).WithHint("merge another one into it, or name another one to merge it into")
 		case is != from:
 			return seawall.Errorf(seawall.ErrConflict, "%s was merged into %s", from, is).WithHint("merge that one")
 		}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/seawall-dev/seawall/internal/order"
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/internal/store/pack"
@@ -30,6 +28,27 @@ type settlement struct {
 	out      *store.Settled
 	answered bool
 	line     int64 // the position that it left
+}
+
+// due is when the delivery, which has not ended, is tried next. One that is held is
+// not, until something else happens.
+func (st *settlement) due() time.Time {
+	switch {
+	case !st.Due.IsZero():
+		return st.Due
+	case st.State == seawall.Held:
+		return order.Never
+	default:
+		return st.At
+	}
+}
+
+// step is what the next attempt does, as flags have it.
+func (st *settlement) step() int16 {
+	if st.State != seawall.Pending {
+		return 0
+	}
+	return int16(st.Step) << stepShift
 }
 
 // settleCall is one call of Settle.
@@ -410,120 +429,3 @@ SELECT ARRAY(SELECT i FROM fence), ARRAY(SELECT id FROM done UNION ALL SELECT id
 var settleTypes = []uint32{oidInt4, oidText, oidInt8,
 	oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidText, oidBytes,
 	oidInt8, oidInt4, oidInt2, oidTime, oidInt4, oidText, oidBytes}
-
-// fences are settlements of different deliveries, with what must stand for them to
-// have effect.
-type fences struct {
-	ss []*settlement
-	of []int32 // the number of each one's fence
-}
-
-func (s *session) fences(ss []*settlement) *fences { return &fences{ss: ss} }
-
-func (f *fences) readRows(rows pgx.Rows) error {
-	for rows.Next() {
-		if err := f.read(rows.RawValues()); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// read answers those that the statement fitted: done, or fenced.
-func (f *fences) read(row [][]byte) error {
-	standing, err := parseInts(nil, row[0])
-	if err != nil {
-		return err
-	}
-	written, err := parseInts(nil, row[1])
-	if err != nil {
-		return err
-	}
-	stands := make(map[int32]bool, len(standing))
-	for _, i := range standing {
-		stands[int32(i)] = true
-	}
-	done := make(map[int64]bool, len(written))
-	for _, key := range written {
-		done[key] = true
-	}
-	for i, st := range f.ss {
-		switch {
-		case !stands[f.of[i]]:
-			*st.out, st.answered = store.Fenced, true
-		case done[st.key]:
-			*st.out, st.answered = store.Done, true
-		}
-	}
-	return nil
-}
-
-// due is when the delivery, which has not ended, is tried next. One that is held is
-// not, until something else happens.
-func (st *settlement) due() time.Time {
-	switch {
-	case !st.Due.IsZero():
-		return st.Due
-	case st.State == seawall.Held:
-		return order.Never
-	default:
-		return st.At
-	}
-}
-
-// step is what the next attempt does, as flags have it.
-func (st *settlement) step() int16 {
-	if st.State != seawall.Pending {
-		return 0
-	}
-	return int16(st.Step) << stepShift
-}
-
-// fence is what must stand for a settlement to have effect.
-type fence struct {
-	lane  int32
-	node  string
-	token int64
-}
-
-// fill makes the columns. Rows are locked in the order of their ids.
-func (f *fences) fill(cs *columns) {
-	ss := f.ss
-	cs.reset(len(settleTypes))
-	numbers := map[fence]int32{}
-	f.of = make([]int32, len(ss))
-	var all []fence
-	for _, st := range ss {
-		of := fence{st.lane, st.Lease.Node, st.Lease.Token}
-		if _, ok := numbers[of]; !ok {
-			numbers[of] = 0
-			all = append(all, of)
-		}
-	}
-	slices.SortFunc(all, func(a, b fence) int { return int(a.lane - b.lane) })
-	for i, of := range all {
-		numbers[of] = int32(i + 1)
-		cs.row(atFences).int4(of.lane).word(of.node).int8(of.token)
-	}
-	sorted := make([]int, len(ss))
-	for i, st := range ss {
-		f.of[i] = numbers[fence{st.lane, st.Lease.Node, st.Lease.Token}]
-		sorted[i] = i
-	}
-	slices.SortFunc(sorted, func(a, b int) int { return int(ss[a].key - ss[b].key) })
-	for _, i := range sorted {
-		st := ss[i]
-		first, at := atFinal, st.At
-		if !st.State.Final() {
-			first = atAgain
-			at = st.due()
-		}
-		cs.row(first).int8(st.key).int4(f.of[i]).int2(int16(st.State) | st.step()).time(at)
-		if st.Attempt != nil {
-			cs.int4(int32(st.Attempt.N))
-		} else {
-			cs.null()
-		}
-		cs.text(st.Reason).blob(st.attempt)
-	}
-}

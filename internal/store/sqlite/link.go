@@ -275,7 +275,7 @@ func (s *Store) Merge(ctx context.Context, from, into string, a seawall.Action) 
 		case err != nil:
 			return err
 		case from == into || target == from:
-			return seawall.Errorf(seawall.ErrConflict, "%s is %s already: it cannot be the other way round", into, from)
+			return seawall.Errorf(seawall.ErrConflict, "%s is %s already", into, from).WithHint("merge another one into it, or name another one to merge it into")
 		case was == target:
 			return nil // done already
 		case was != from:
