@@ -80,7 +80,7 @@ func (b *bench) probe(cs []contender) error {
 		return nil
 	}
 	for _, c := range cs {
-		if c.engine == "" || c.backlog || c.nodes > 1 || c.ordered {
+		if c.engine == "" || c.backlog || c.nodes > 1 || c.named {
 			continue
 		}
 		b.rate[c.engine] = b.fixed
@@ -100,7 +100,7 @@ func (b *bench) probe(cs []contender) error {
 // adapt sets the next round's fixed rate: the machine may be slower by now than
 // it was at first.
 func (b *bench) adapt(c contender, r run) {
-	if b.fixed == 0 && c.engine != "" && !c.backlog && c.nodes == 1 && !c.ordered {
+	if b.fixed == 0 && c.engine != "" && !c.backlog && c.nodes == 1 && !c.named {
 		b.rate[c.engine] = r["delivered"] / 2
 	}
 }
@@ -116,7 +116,7 @@ func (o options) contenders() []contender {
 			return !o.part["backlog"] && !o.part["start"]
 		case c.nodes > 1:
 			return !o.part["nodes"]
-		case c.ordered:
+		case c.named:
 			return !o.part["order"]
 		case c.engine == "":
 			return !o.part["throughput"]

@@ -19,7 +19,8 @@ type contender struct {
 	engine  string // "" of the baseline
 	nodes   int
 	backlog bool // on a store in which a backlog waits
-	ordered bool // by entity
+	named   bool // the entities of its events are told
+	ordered bool // by them
 	hot     bool // and one entity's line is long
 }
 
@@ -30,10 +31,12 @@ var contenders = []contender{
 	{name: "postgres", title: "PostgreSQL", engine: "postgres", nodes: 1},
 	{name: "postgres-backlog", title: "with backlog", engine: "postgres", nodes: 1, backlog: true},
 	{name: "nodes", title: "two nodes", engine: "postgres", nodes: 2},
-	{name: "sqlite-ordered", title: "ordered", engine: "sqlite", nodes: 1, ordered: true},
-	{name: "sqlite-hot", title: "and a hot one", engine: "sqlite", nodes: 1, ordered: true, hot: true},
-	{name: "postgres-ordered", title: "ordered", engine: "postgres", nodes: 1, ordered: true},
-	{name: "postgres-hot", title: "and a hot one", engine: "postgres", nodes: 1, ordered: true, hot: true},
+	{name: "sqlite-named", title: "entities", engine: "sqlite", nodes: 1, named: true},
+	{name: "sqlite-ordered", title: "ordered", engine: "sqlite", nodes: 1, named: true, ordered: true},
+	{name: "sqlite-hot", title: "and a hot one", engine: "sqlite", nodes: 1, named: true, ordered: true, hot: true},
+	{name: "postgres-named", title: "entities", engine: "postgres", nodes: 1, named: true},
+	{name: "postgres-ordered", title: "ordered", engine: "postgres", nodes: 1, named: true, ordered: true},
+	{name: "postgres-hot", title: "and a hot one", engine: "postgres", nodes: 1, named: true, ordered: true, hot: true},
 }
 
 // bench is one whole measurement.
@@ -176,7 +179,7 @@ func (b *bench) beginWith(c contender, dir string, more func(sink string) beside
 		return nil, err
 	}
 	t := &trial{contender: c, track: newTrack(), dir: dir, run: filepath.Base(dir)}
-	s := setup{programs: b.programs, dir: dir, workers: b.workers, nodes: c.nodes, ordered: c.ordered, beside: more, extra: extra, wrapper: wrapper}
+	s := setup{programs: b.programs, dir: dir, workers: b.workers, nodes: c.nodes, named: c.named, ordered: c.ordered, beside: more, extra: extra, wrapper: wrapper}
 	if c.engine == "postgres" {
 		s.pg, t.pg = b.pg, b.pg
 	}

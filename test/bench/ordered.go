@@ -17,8 +17,8 @@ const orderedEntities = 10_000
 
 // Lines of the configuration of an ordered route.
 var (
-	orderedKeys    = ", entity: order, order: sequence"
-	orderedSection = fmt.Sprintf("entities:\n  order: { bench: { key: '.number %% %d', version: .number } }\n", orderedEntities)
+	orderedKeys     = ", entity: order, order: sequence"
+	entitiesSection = fmt.Sprintf("entities:\n  order: { bench: { key: '.number %% %d', version: .number } }\n", orderedEntities)
 )
 
 // hotEntity is one whose line is long: its head waits for a retry, and so many

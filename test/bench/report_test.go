@@ -88,7 +88,7 @@ func TestContendersOfAPart(t *testing.T) {
 		"backlog":    "sqlite sqlite-backlog postgres postgres-backlog",
 		"start":      "sqlite-backlog postgres-backlog",
 		"nodes":      "postgres nodes",
-		"order":      "sqlite postgres sqlite-ordered sqlite-hot postgres-ordered postgres-hot",
+		"order":      "sqlite postgres sqlite-named sqlite-ordered sqlite-hot postgres-named postgres-ordered postgres-hot",
 		"claims":     "",
 	} {
 		var got []string

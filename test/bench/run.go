@@ -141,7 +141,7 @@ type pace struct {
 // paces are those that a contender is measured at: with a backlog or as one of
 // two nodes, throughput is what counts.
 func (b *bench) paces(c contender) (ps []pace) {
-	if c.backlog || c.nodes > 1 || c.ordered || !b.part["throughput"] {
+	if c.backlog || c.nodes > 1 || c.named || !b.part["throughput"] {
 		return nil
 	}
 	for _, engine := range []string{"sqlite", "postgres"} {

@@ -56,6 +56,7 @@ type setup struct {
 	hole    string // where they go and nobody answers
 	workers int
 	nodes   int
+	named   bool
 	ordered bool
 	beside  func(sink string) beside // further sources, destinations and routes; nil: none
 	extra   string                   // further lines of the configuration
@@ -103,8 +104,8 @@ func (s setup) prepare(i int) (p process, err error) {
 		more = s.beside(s.sink)
 	}
 	entities := ""
-	if s.ordered {
-		entities = orderedSection
+	if s.named {
+		entities = entitiesSection
 	}
 	text := fmt.Sprintf(gatewayConfig, s.store, p.addr, p.admin, more.sources, s.sink, s.workers, shards) + s.routes(more) + entities + s.extra
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
