@@ -44,10 +44,19 @@ func (s *Store) change(ctx context.Context, f func(pgx.Tx) error) (err error) {
 }
 
 // passing tells whether a transaction was given up for another's sake: a
-// deadlock, a row that moved to another part, a day that is gone.
+// deadlock, a row that moved to another part, a day that is gone, a position that
+// both wanted to make.
 func passing(err error) bool {
 	var pg *pgconn.PgError
-	return errors.Is(err, errMoved) || errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001" || pg.Code == "55P03") || missingDay(err)
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "40P01", "40001", "55P03":
+			return true
+		case "23505":
+			return pg.TableName == "position"
+		}
+	}
+	return errors.Is(err, errMoved) || missingDay(err)
 }
 
 // missingDay tells whether a row was to go where another node has given the day

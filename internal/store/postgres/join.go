@@ -80,6 +80,7 @@ func (s *session) acceptLined(ctx context.Context, as []*acceptance) (repeats []
 			return err
 		}
 		repeats = j.repeats
+		s.s.lines.note(j.ps.news)
 		return nil
 	})
 	if err != nil {
@@ -158,8 +159,7 @@ func (j *joining) begin() []request {
 	j.latest = latest
 	p := j.s.lines.pick(add)
 	if len(p.places) > 0 {
-		rs = append(rs, j.ps.add(p.places, p.queues))
-		rs = append(rs, j.ps.lock(p.pick))
+		rs = append(rs, j.ps.drawFor(p.places), j.ps.lock(p.pick))
 	} else {
 		rs = append(rs, j.ps.lockIDs(p.ids))
 	}
@@ -206,7 +206,9 @@ func (j *joining) places() (add planner, latest bool) {
 	for _, a := range j.distinct {
 		for i, p := range a.planned {
 			latest = latest || p.line != (place{}) && a.Deliveries[i].Order == seawall.Latest
-			add.add(p.line, p.queue)
+			if l := j.ps.at[p.line]; l == nil || !l.made {
+				add.add(p.line, p.queue)
+			}
 		}
 	}
 	return add, latest
@@ -249,10 +251,9 @@ func (j *joining) join(ctx context.Context) error {
 			if p.line == (place{}) {
 				continue
 			}
-			l := j.ps.at[p.line]
-			if l == nil {
-				j.s.lines.forget(p.line)
-				return errMoved // it expired between its being added and locked
+			l, err := j.ps.position(p.line, p.queue)
+			if err != nil {
+				return err
 			}
 			key := deliveryKey(a.Event.Seq, d.ID.N())
 			j.ps.join(l, key, d, a.Event.Version, p.queue)
@@ -340,13 +341,4 @@ func (j *joining) links() []request {
 type unresolved struct {
 	event seawall.EventID
 	store.Record
-}
-
-// add is the request that makes the positions which are missing.
-func (ps *positions) add(places []place, queues []int32) request {
-	return request{qAddPositions, func(cs *columns) {
-		for i, at := range places {
-			cs.row(0).int4(at.destination).word(at.entity).int4(queues[i]).time(ps.now)
-		}
-	}, nil}
 }

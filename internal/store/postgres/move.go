@@ -72,29 +72,49 @@ func wakeOf(p *order.Position) time.Time {
 }
 
 // writePositions writes those that have changed.
-func (ps *positions) writePositions() []request {
-	type row struct {
-		*position
-		data []byte
-	}
-	var rows []row
+func (ps *positions) writePositions() (rs []request) {
+	var made, changed []positionRow
 	for _, l := range ps.byID {
 		data := pack.Position(&l.Position)
 		if !l.touched && (l.was == nil && l.untouched() || bytes.Equal(data, l.was) && l.Waiting == l.wasWaiting && l.queue == l.wasQueue) {
 			continue
 		}
-		rows = append(rows, row{l, data})
-		l.touched, l.was, l.wasWaiting, l.wasQueue = false, data, l.Waiting, l.queue
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
-	return []request{{qSetPositions, func(cs *columns) {
-		for _, r := range rows {
-			cs.row(0).int8(r.id).int4(r.queue).int8(r.Head.Key).int4(int32(r.Waiting)).time(wakeOf(&r.Position)).time(ps.now).blob(r.data)
+		if l.made {
+			made = append(made, positionRow{l, data})
+		} else {
+			changed = append(changed, positionRow{l, data})
 		}
-	}, nil}}
+		l.made, l.touched, l.was, l.wasWaiting, l.wasQueue = false, false, data, l.Waiting, l.queue
+	}
+	if len(made) > 0 {
+		slices.SortFunc(made, func(a, b positionRow) int {
+			return cmp.Or(cmp.Compare(a.entity, b.entity), cmp.Compare(a.destination, b.destination))
+		})
+		rs = append(rs, request{qInsertPositions, func(cs *columns) {
+			for _, r := range made {
+				ps.fillPosition(cs, r)
+				cs.int4(r.destination).word(r.entity)
+			}
+		}, nil})
+	}
+	if len(changed) > 0 {
+		slices.SortFunc(changed, func(a, b positionRow) int { return cmp.Compare(a.id, b.id) })
+		rs = append(rs, request{qSetPositions, func(cs *columns) {
+			for _, r := range changed {
+				ps.fillPosition(cs, r)
+			}
+		}, nil})
+	}
+	return rs
+}
+
+type positionRow struct {
+	*position
+	data []byte
+}
+
+func (ps *positions) fillPosition(cs *columns, r positionRow) {
+	cs.row(0).int8(r.id).int4(r.queue).int8(r.Head.Key).int4(int32(r.Waiting)).time(wakeOf(&r.Position)).time(ps.now).blob(r.data)
 }
 
 // number is its own, NULL for none.

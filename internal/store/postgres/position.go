@@ -34,6 +34,7 @@ type position struct {
 	was        []byte // as the row has it
 	wasWaiting int
 	wasQueue   int32
+	made       bool    // there is no row yet
 	stood      bool    // Standing was read
 	rivaled    bool    // Rivals were
 	touched    bool    // something joined: whoever deletes it is to see that
@@ -62,11 +63,13 @@ type positions struct {
 	moves map[int64]*move
 	fresh map[int64]*seawall.Delivery // those that are only being written
 	freed map[int64]bool              // those that became pending
+	drawn map[place]int64             // numbers for positions, in case they are not there
+	news  []*position                 // that were made
 }
 
 func (s *session) positions() *positions {
 	return &positions{session: s, now: s.s.time(), byID: map[int64]*position{}, at: map[place]*position{}, moves: map[int64]*move{},
-		fresh: map[int64]*seawall.Delivery{}, freed: map[int64]bool{}}
+		fresh: map[int64]*seawall.Delivery{}, freed: map[int64]bool{}, drawn: map[place]int64{}}
 }
 
 // which selects positions by three columns: those of deliveries, those of places,
@@ -118,13 +121,18 @@ const (
 	d.round, d.since IS NULL, coalesce((SELECT e.version FROM event e WHERE e.seq = d.id >> 15 AND e.part = d.part), '')`
 )
 
+var positionTypes = []uint32{oidInt8, oidInt4, oidInt8, oidInt4, oidTime, oidTime, oidBytes}
+
 var (
-	qAddPositions = &statement{"seawall_add_positions", `INSERT INTO position (destination, entity, queue, at)
-	SELECT x.destination, x.entity, x.queue, x.at FROM (SELECT unnest($1::int4[]) AS destination, unnest($2::text[]) AS entity,
-		unnest($3::int4[]) AS queue, unnest($4::timestamptz[]) AS at) x
-	WHERE (SELECT p.id FROM position p WHERE p.entity = x.entity AND p.destination = x.destination) IS NULL
-	ORDER BY x.entity COLLATE "C", x.destination ON CONFLICT (entity, destination) DO NOTHING`,
-		[]uint32{oidInt4, oidText, oidInt4, oidTime}}
+	// Numbers for positions that may be missing, one for each of them.
+	qDrawPositions = &statement{"seawall_draw_positions", "SELECT nextval('position_id_seq') FROM unnest($1::int4[])", []uint32{oidInt4}}
+
+	// Where another transaction makes one of them first, this one begins anew.
+	qInsertPositions = &statement{"seawall_insert_positions", `INSERT INTO position (id, queue, head, waiting, wake, at, data, destination, entity)
+	OVERRIDING SYSTEM VALUE
+	SELECT x.* FROM (SELECT unnest($1::int8[]), unnest($2::int4[]), unnest($3::int8[]), unnest($4::int4[]), unnest($5::timestamptz[]),
+		unnest($6::timestamptz[]), unnest($7::bytea[]), unnest($8::int4[]), unnest($9::text[])) x`,
+		slices.Concat(positionTypes, []uint32{oidInt4, oidText})}
 
 	qLockPositions = &statement{"seawall_lock_positions", `SELECT p.id, p.destination, p.entity, p.queue, p.waiting, p.data FROM position p
 	WHERE ` + which + ` ORDER BY p.id FOR NO KEY UPDATE OF p`, whichTypes}
@@ -181,7 +189,7 @@ var (
 		wake = x.wake, at = x.at, data = x.data
 	FROM (SELECT unnest($1::int8[]) AS id, unnest($2::int4[]) AS queue, unnest($3::int8[]) AS head, unnest($4::int4[]) AS waiting,
 		unnest($5::timestamptz[]) AS wake, unnest($6::timestamptz[]) AS at, unnest($7::bytea[]) AS data) x
-	WHERE p.id = x.id AND p.id = ANY ($1::int8[])`, []uint32{oidInt8, oidInt4, oidInt8, oidInt4, oidTime, oidTime, oidBytes}}
+	WHERE p.id = x.id AND p.id = ANY ($1::int8[])`, positionTypes}
 
 	qLockMoved = &statement{"seawall_lock_moved", `SELECT FROM delivery d WHERE d.id = ANY ($1::int8[]) ORDER BY d.id FOR UPDATE OF d`, []uint32{oidInt8}}
 
@@ -247,6 +255,47 @@ func (ps *positions) take(l *position, waiting int32) (err error) {
 	return nil
 }
 
+// drawFor is the request that draws numbers for places whose positions may be missing.
+func (ps *positions) drawFor(places []place) request {
+	fill := func(cs *columns) {
+		for _, at := range places {
+			cs.row(0).int4(at.destination)
+		}
+	}
+	return request{qDrawPositions, fill, func(rows pgx.Rows) error {
+		ids, err := numbers(rows, nil)
+		if err == nil && len(ids) != len(places) {
+			err = errRows
+		}
+		if err != nil {
+			return err
+		}
+		for i, at := range places {
+			ps.drawn[at] = ids[i]
+		}
+		return nil
+	}}
+}
+
+// position is one of those that were looked for. Where there is none it is made: it is
+// not locked but written when the transaction ends, and whoever else makes it comes
+// before or after.
+func (ps *positions) position(at place, queue int32) (*position, error) {
+	if l := ps.at[at]; l != nil {
+		return l, nil
+	}
+	id, ok := ps.drawn[at]
+	if !ok {
+		ps.s.lines.forget(at)
+		return nil, errMoved // it has expired
+	}
+	l := &position{place: at, id: id, queue: queue, made: true}
+	l.Now = ps.now
+	ps.byID[id], ps.at[at] = l, l
+	ps.news = append(ps.news, l)
+	return l, nil
+}
+
 // lineUp locks the positions of deliveries, and of the events that are to join lines
 // in the same transaction, and reads the deliveries that belong to lines, ended ones
 // too, each with the number of its line.
@@ -284,7 +333,7 @@ func (s *session) lineUp(ctx context.Context, ks []keyed, events []*acceptance) 
 	ps := s.positions()
 	rs := []request{ps.lock(p), {qMembers, ints(keys), members(&found)}, read(&ended)}
 	if len(p.places) > 0 {
-		rs = append([]request{ps.add(p.places, add.queues)}, rs...)
+		rs = append([]request{ps.drawFor(p.places)}, rs...)
 	}
 	if err := s.send(ctx, rs...); err != nil {
 		return nil, nil, err
@@ -294,9 +343,12 @@ func (s *session) lineUp(ctx context.Context, ks []keyed, events []*acceptance) 
 		if err != nil {
 			return nil, nil, err
 		}
-		l := ps.at[at]
-		if l == nil {
+		if ps.at[at] == nil && ps.drawn[at] == 0 {
 			return nil, nil, errMoved // it ended before its position was locked
+		}
+		l, err := ps.position(at, ended[i].queue)
+		if err != nil {
+			return nil, nil, err
 		}
 		ended[i].line = l.id
 	}

@@ -66,11 +66,15 @@ func (s *session) lineUpNew(ctx context.Context, add planner) (*positions, error
 		return ps, nil
 	}
 	p := pick{places: add.places}
-	err := s.send(ctx, ps.add(add.places, add.queues), ps.lock(p), ps.heads(p), ps.rivals(p))
-	if err == nil && len(ps.byID) < len(add.places) {
-		err = errMoved
+	if err := s.send(ctx, ps.drawFor(add.places), ps.lock(p), ps.heads(p), ps.rivals(p)); err != nil {
+		return nil, err
 	}
-	return ps, err
+	for i, at := range add.places {
+		if _, err := ps.position(at, add.queues[i]); err != nil {
+			return nil, err
+		}
+	}
+	return ps, nil
 }
 
 // planned is an event that deliveries are added to.

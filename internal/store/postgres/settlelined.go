@@ -117,8 +117,8 @@ func (w *settler) marks(rows pgx.Rows) error {
 
 // qFollowers reads who may follow those that are being settled.
 var qFollowers = &statement{"seawall_followers", `WITH RECURSIVE f AS (
-	SELECT n.* FROM (SELECT DISTINCT p.id AS line FROM delivery o JOIN position p ON p.id = o.line
-		WHERE o.id = ANY ($1::int8[]) AND p.waiting > 0) l
+	SELECT n.* FROM (SELECT p.id AS line FROM position p
+		WHERE p.id = ANY (ARRAY(SELECT line FROM delivery WHERE id = ANY ($1::int8[]) AND line IS NOT NULL)) AND p.waiting > 0) l
 		CROSS JOIN LATERAL (` + firstOfLine + `) n
 	UNION ALL ` + nextClock + `
 	)
