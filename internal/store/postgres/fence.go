@@ -3,8 +3,6 @@ package postgres
 import (
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/seawall-dev/seawall/internal/store"
 )
 
@@ -17,16 +15,7 @@ type fences struct {
 
 func (s *session) fences(ss []*settlement) *fences { return &fences{ss: ss} }
 
-func (f *fences) readRows(rows pgx.Rows) error {
-	for rows.Next() {
-		if err := f.read(rows.RawValues()); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// read answers those that the statement fitted: done, or fenced.
+// read answers from what a settling statement returns.
 func (f *fences) read(row [][]byte) error {
 	standing, err := parseInts(nil, row[0])
 	if err != nil {
@@ -44,6 +33,12 @@ func (f *fences) read(row [][]byte) error {
 	for _, key := range written {
 		done[key] = true
 	}
+	f.answer(stands, done)
+	return nil
+}
+
+// answer answers those that the statement fitted: done, or fenced.
+func (f *fences) answer(stands map[int32]bool, done map[int64]bool) {
 	for i, st := range f.ss {
 		switch {
 		case !stands[f.of[i]]:
@@ -52,7 +47,6 @@ func (f *fences) read(row [][]byte) error {
 			*st.out, st.answered = store.Done, true
 		}
 	}
-	return nil
 }
 
 // fence is what must stand for a settlement to have effect.

@@ -69,7 +69,6 @@ func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
 		{"positions of places", qLockPositions.sql, 14 * n, []any{none, ones, entities, none}, prepared{}},
 		{"positions by number", qLockPositions.sql, 10 * n, []any{none, none, none, ids}, prepared{}},
 		{"positions that are known", qLockIDs.sql, 10 * n, []any{ids}, prepared{}},
-		{"marks", qMarks.sql, 10 * n, []any{heads}, prepared{}},
 		{"positions of what is settled", qLockOf.sql, 14 * n, []any{heads}, prepared{}},
 		{"heads", qHeads.sql, 24 * n, []any{none, ones, entities, none, array(1, func(int) any { return `"2026-11-24 12:00:00+00"` })}, prepared{}},
 		{"rivals", qRivals.sql, 14 * n, []any{none, ones, entities, none}, prepared{}},

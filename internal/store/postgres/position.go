@@ -140,13 +140,8 @@ var (
 	qLockIDs = &statement{"seawall_lock_ids", `SELECT p.id, p.destination, p.entity, p.queue, p.waiting, p.data FROM position p
 	WHERE p.id = ANY ($1::int8[]) ORDER BY p.id FOR NO KEY UPDATE OF p`, []uint32{oidInt8}}
 
-	qLockOf = &statement{"seawall_lock_of", `SELECT p.id, p.queue, p.waiting, p.data FROM position p
+	qLockOf = &statement{"seawall_lock_of", `SELECT FROM position p
 	WHERE p.id = ANY (ARRAY(SELECT line FROM delivery WHERE id = ANY ($1::int8[]) AND line IS NOT NULL)) ORDER BY p.id FOR NO KEY UPDATE OF p`,
-		[]uint32{oidInt8}}
-
-	// What of a delivery is read here does not change.
-	qMarks = &statement{"seawall_marks", `SELECT line, id, event, flags, rank, round, since IS NULL FROM delivery
-	WHERE id = ANY ($1::int8[]) AND line IS NOT NULL`,
 		[]uint32{oidInt8}}
 
 	// The heads that may lose their place are locked, so that their owners' Begin

@@ -395,12 +395,22 @@ var qSettle = &statement{"seawall_settle", settleSQL("d.line IS NULL"), settleTy
 
 // qSettleLined is for when they are. What waits for its turn or has not joined yet
 // is settled by itself.
-var qSettleLined = &statement{"seawall_settle_lined", settleSQL("(d.state <> 1 OR d.line IS NULL OR d.reason = 'unknown')"), settleTypes}
+var qSettleLined = &statement{"seawall_settle_lined", settleSQL(fitsLined), settleTypes}
+
+const fitsLined = "(d.state <> 1 OR d.line IS NULL OR d.reason = 'unknown')"
 
 func settleSQL(fits string) string {
-	return strings.ReplaceAll(`WITH fence AS MATERIALIZED (
+	return "WITH " + settleParts("true", fits) + settledIDs
+}
+
+// settledIDs is what the statement returns: which fences stand, and what was settled.
+const settledIDs = " SELECT ARRAY(SELECT i FROM fence), ARRAY(SELECT id FROM done UNION ALL SELECT id FROM again)"
+
+// settleParts are the parts of the statement; first is looked at before anything else.
+func settleParts(first, fits string) string {
+	return strings.NewReplacer("FIRST", first, "FITS", fits).Replace(`fence AS MATERIALIZED (
 	SELECT w.i FROM unnest($1::int4[], $2::text[], $3::int8[]) WITH ORDINALITY w(lane, node, token, i)
-	JOIN lane l ON l.id = w.lane WHERE l.node = w.node AND l.token = w.token FOR SHARE OF l
+	JOIN lane l ON l.id = w.lane WHERE FIRST AND l.node = w.node AND l.token = w.token FOR SHARE OF l
 ), done AS (
 	DELETE FROM delivery d USING (SELECT unnest($4::int8[]) AS id, unnest($5::int4[]) AS fence, unnest($6::int2[]) AS state,
 		unnest($7::timestamptz[]) AS at, unnest($8::int4[]) AS n, unnest($9::text[]) AS reason, unnest($10::bytea[]) AS last) x, queue q
@@ -419,11 +429,10 @@ func settleSQL(fits string) string {
 		unnest($14::timestamptz[]) AS at, unnest($15::int4[]) AS n, unnest($16::text[]) AS reason, unnest($17::bytea[]) AS data) x, queue q
 	WHERE d.id = x.id AND q.id = d.queue AND q.lane = ($1::int4[])[x.fence] AND (x.n IS NULL OR x.n = d.attempts + 1)
 		AND (x.fence IN (SELECT i FROM fence)) IS TRUE AND FITS
-	RETURNING d.id, d.part, x.n, x.data
+	RETURNING d.*, x.n AS n, x.data
 ), tried AS (
 	INSERT INTO attempt (part, delivery, n, data) SELECT part, id, n, data FROM again WHERE n IS NOT NULL
-)
-SELECT ARRAY(SELECT i FROM fence), ARRAY(SELECT id FROM done UNION ALL SELECT id FROM again)`, "FITS", fits)
+)`)
 }
 
 var settleTypes = []uint32{oidInt4, oidText, oidInt8,

@@ -35,6 +35,18 @@ type linedLane int32
 
 func (l *linedLane) Error() string { return fmt.Sprintf("store: lane %d has lines", int32(*l)) }
 
+// qSettleLocking is qSettleLined with the positions locked first, of which it returns
+// what they hold, and what was settled as it stood. What becomes of a delivery while
+// this waits for its position is looked at again: whether the delivery still fits.
+var qSettleLocking = &statement{"seawall_settle_locking", `WITH locked AS MATERIALIZED (
+	SELECT p.id, p.queue, p.waiting, p.data FROM position p
+	WHERE p.id = ANY (ARRAY(SELECT line FROM delivery WHERE id = ANY ($4::int8[] || $11::int8[]) AND line IS NOT NULL)) ORDER BY p.id FOR NO KEY UPDATE OF p
+), ` + settleParts("(SELECT count(*) FROM locked) IS NOT NULL", fitsLined) + `
+	SELECT 0::int2 AS kind, i AS id, 0::int8 AS line, NULL::uuid AS event, 0::int4 AS n, 0::int2 AS flags, NULL::bytea AS data, false AS fresh FROM fence
+	UNION ALL SELECT 1::int2, id, queue, NULL, waiting, 0::int2, data, false FROM locked
+	UNION ALL SELECT 2::int2, id, coalesce(line, 0), event, round, flags, rank, since IS NULL FROM done
+	UNION ALL SELECT 2::int2, id, coalesce(line, 0), event, round - (n IS NOT NULL)::int4, flags, rank, since IS NULL FROM again`, settleTypes}
+
 // lined writes settlements of which some belong to lines: the positions are locked
 // and the deliveries settled, then it is decided whose turn it is now, and that is
 // written and committed. What the statement does not fit is left unanswered.
@@ -42,18 +54,18 @@ func (w *settler) lined(ctx context.Context, calls []*settleCall) error {
 	ss := unanswered(calls)
 	var next handing
 	err := w.atomic(ctx, func() error {
-		keys := keysToSettle(ss)
 		for _, st := range ss {
 			st.answered, st.line, st.Next = false, 0, nil
 		}
 		w.lines, w.members = w.positions(), map[int64]member{}
 		var firsts []member
 		f := w.fences(ss)
-		rs := []request{{st: beginTx}, {qLockOf, ints(keys), w.lock}, {qMarks, ints(keys), w.marks}}
-		if w.busy {
-			rs = append(rs, request{qFollowers, ints(keys), members(&firsts)})
+		rs := []request{{st: beginTx}}
+		if w.busy { // who follows is read between the locking and the settling
+			keys := keysToSettle(ss)
+			rs = append(rs, request{qLockOf, ints(keys), nil}, request{qFollowers, ints(keys), members(&firsts)})
 		}
-		err := w.send(ctx, append(rs, request{qSettleLined, f.fill, f.readRows})...)
+		err := w.send(ctx, append(rs, request{qSettleLocking, f.fill, func(rows pgx.Rows) error { return w.settled(f, rows) }})...)
 		if err != nil {
 			return err
 		}
@@ -80,38 +92,41 @@ func (w *settler) lined(ctx context.Context, calls []*settleCall) error {
 	return nil
 }
 
-// lock reads the positions of what is being settled, which are locked now.
-func (w *settler) lock(rows pgx.Rows) error {
+// settled reads what qSettleLocking returns. What it settles does not wait: it has its
+// turn, and its version is the position's, or it has no order.
+func (w *settler) settled(f *fences, rows pgx.Rows) error {
+	stands, done := map[int32]bool{}, map[int64]bool{}
 	for rows.Next() {
-		l := new(position)
-		var waiting int32
-		if err := rows.Scan(&l.id, &l.queue, &waiting, &l.was); err != nil {
+		var kind, flags int16
+		var event *[16]byte
+		var n int32
+		m, data := member{}, []byte(nil)
+		if err := rows.Scan(&kind, &m.Key, &m.line, &event, &n, &flags, &data, &m.fresh); err != nil {
 			return err
 		}
-		if err := w.lines.take(l, waiting); err != nil {
-			return err
+		switch {
+		case kind == 0:
+			stands[int32(m.Key)] = true
+		case kind == 1:
+			if err := w.lines.take(&position{id: m.Key, queue: int32(m.line), was: data}, n); err != nil {
+				return err
+			}
+		case event != nil:
+			done[m.Key] = true
+			if m.line != 0 {
+				m.Delivery, m.Rank, m.round = seawall.EventID(*event).Delivery(keyN(m.Key)), data, n
+				m.set(flags)
+				w.members[m.Key] = m
+			}
 		}
 	}
-	return rows.Err()
-}
-
-// marks reads what is being settled. What the statement settles does not wait: it has
-// its turn, and its version is the position's, or it has no order.
-func (w *settler) marks(rows pgx.Rows) error {
-	for rows.Next() {
-		var m member
-		var event [16]byte
-		var flags int16
-		if err := rows.Scan(&m.line, &m.Key, &event, &flags, &m.Rank, &m.round, &m.fresh); err != nil {
-			return err
-		}
-		m.Delivery = seawall.EventID(event).Delivery(keyN(m.Key))
-		if l := w.lines.byID[m.line]; l != nil && l.Head.Key == m.Key {
+	for key, m := range w.members {
+		if l := w.lines.byID[m.line]; l != nil && l.Head.Key == key {
 			m.Version = l.Head.Version
+			w.members[key] = m
 		}
-		m.set(flags)
-		w.members[m.Key] = m
 	}
+	f.answer(stands, done)
 	return rows.Err()
 }
 
