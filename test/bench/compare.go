@@ -33,7 +33,7 @@ func compare(ctx context.Context, o options) (rep *report, err error) {
 			return nil, err
 		}
 	}
-	if o.part["throughput"] || o.part["nodes"] {
+	if o.part["throughput"] || o.part["nodes"] || o.part["order"] {
 		if err := b.count(rep); err != nil {
 			return nil, err
 		}

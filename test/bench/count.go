@@ -42,7 +42,7 @@ type statement struct {
 // count counts for each contender that starts from nothing.
 func (b *bench) count(rep *report) error {
 	for _, c := range rep.Contenders {
-		if c.backlog {
+		if c.backlog || c.hot {
 			continue
 		}
 		progress("counting what an event costs: %s", c.title)

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,12 +16,12 @@ import (
 const fillLines = `
 DELETE FROM position; DELETE FROM link; DELETE FROM action; ALTER SEQUENCE position_id_seq RESTART;
 INSERT INTO name (text) VALUES ('orders');
-INSERT INTO lane (system, shard) VALUES ('orders', 0);
+INSERT INTO lane (system, shard, node, token) VALUES ('orders', 0, 'n1', 1);
 INSERT INTO queue (destination, lane) SELECT 'orders', id FROM lane;
 INSERT INTO position (destination, entity, queue, head, waiting, at, data)
 	SELECT 1, 'order/' || i, 1, i << 15 | 1, CASE WHEN i = 1 THEN {waiting} ELSE 2 END, now(), '\x0100000000000000' FROM generate_series(1::bigint, {lines}) i;
 INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, entity, rank, line)
-	SELECT i << 15 | 1, gen_random_uuid(), 1, 1, 0, now(), 500, 1, 1, 32, 0, 0, 'order/' || i, '\x73686f700010'::bytea, i FROM generate_series(1::bigint, {lines}) i;
+	SELECT i << 15 | 1, gen_random_uuid(), 0, 1, 0, now(), 500, 1, 1, 32, 0, 0, 'order/' || i, '\x73686f700010'::bytea, i FROM generate_series(1::bigint, {lines}) i;
 INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round, reason, entity, rank, line)
 	SELECT (20000 + i) << 15 | 1, gen_random_uuid(), 1, 1, 1, CASE WHEN i % 100 = 0 THEN now() + i * interval '1 second' ELSE timestamptz '9999-01-01 00:00:00+00' END,
 	500, 1, 1, 32, 0, 0, 'earlier', 'order/1', '\x73686f700011'::bytea || int8send(i), 1 FROM generate_series(1::bigint, {waiting}) i;
@@ -39,6 +41,19 @@ func array(n int, number func(i int) any) string {
 	return "{" + strings.Join(out, ",") + "}"
 }
 
+// settled are the arguments of a statement that settles: half of n deliveries are
+// delivered, half are tried again.
+func settled(n, from int) []any {
+	half := n / 2
+	column := func(v any) string { return array(half, func(int) any { return v }) }
+	keys := func(from int) string { return array(half, func(i int) any { return (from+i)<<15 | 1 }) }
+	args := []any{"{1}", "{n1}", "{1}"}
+	for i, state := range []int{3, 0} {
+		args = append(args, keys(from+i*half), column(1), column(state), column(`"2026-11-24 12:00:00+00"`), column(1), column("NULL"), column(`"\\x00"`))
+	}
+	return args
+}
+
 // What is done for a line costs as much as is done, however many lines there are and
 // however many wait in one: also by plans that were made when there were none.
 func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
@@ -52,6 +67,8 @@ func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
 	ids := array(n, func(i int) any { return i + 1 })
 	heads := array(n, func(i int) any { return (i+1)<<15 | 1 })
 	waiting := array(n, func(i int) any { return (20000+200*i+1)<<15 | 1 })
+	leaving := array(n, func(i int) any { return (700+i)<<15 | 1 })
+	threes := array(n, func(int) any { return 3 })
 	entities := array(n, func(i int) any { return fmt.Sprint("order/", i+1) })
 	ones := array(n, func(int) any { return 1 })
 	nulls := array(n, func(int) any { return "NULL" })
@@ -79,6 +96,7 @@ func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
 		{"those whose turn came", qHanded.sql, 16 * n, []any{heads}, prepared{}},
 		{"what becomes of deliveries", qMoved.sql, 40 * n, []any{waiting, ones, nulls, never, ones, nulls}, prepared{}},
 		{"what becomes of positions", qSetPositions.sql, 16 * n, []any{ids, ones, heads, ones, nulls, at, nulls}, prepared{}},
+		{"what leaves its line", qMovedOut.sql, 40 * n, []any{leaving, threes, nulls, at, ones, nulls}, prepared{}},
 		{"what is ripe", qRipe, 4 * n, []any{int32(1), now, int64(n)}, prepared{}},
 		{"lines that wake", qWoken, 10, []any{int32(1), now, int64(n)}, prepared{}},
 		{"what ripens next", qRipens, 20, []any{int32(1), now}, prepared{}},
@@ -90,6 +108,10 @@ func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
 		{"links that are learned", qLearn.sql, 20 * n, []any{entities, array(n, func(int) any { return "crm" }), entities, array(n, func(int) any { return "order" }), at, nulls}, prepared{}},
 		{"positions that may go", qDropLines, 12 * n, []any{ids, now}, prepared{}},
 		{"what can be resolved", qResolvable, 12 * 1000, []any{now, int64(n)}, prepared{}},
+		// These end what they settle, and so come last.
+		{"what is settled elsewhere", qSettle.sql, 40 * n, settled(n, 1000), prepared{}},
+		{"what is settled in lines", qSettleLined.sql, 60 * n, settled(n, 1000), prepared{}},
+		{"what is settled with its lines", qSettleLocking.sql, 80 * n, settled(n, 1500), prepared{}},
 	}
 	for i := range statements {
 		st := &statements[i]
@@ -102,6 +124,12 @@ func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
 		t.Logf("%-30s %5d pages", st.name, pages)
 		if pages > st.most {
 			t.Errorf("%s: read %d pages, at most %d:\n%s", st.name, pages, st.most, how)
+		}
+		// Each row is found by an index, and not compared with all the others.
+		for _, m := range regexp.MustCompile(`Rows Removed by Join Filter: (\d+)`).FindAllStringSubmatch(how, -1) {
+			if removed, err := strconv.Atoi(m[1]); err != nil || removed > n {
+				t.Errorf("%s: compared %s rows in vain (%v):\n%s", st.name, m[1], err, how)
+			}
 		}
 	}
 }

@@ -28,9 +28,7 @@ func (ps *positions) writeMoves() (rs []request) {
 			stay = append(stay, m)
 		}
 	}
-	if len(stay) > 0 && len(gone) > 0 {
-		rs = append(rs, request{qLockMoved, ints(keys), nil})
-	}
+	rs = append(rs, request{qLockMoved, ints(keys), nil})
 	if len(gone) > 0 {
 		rs = append(rs, request{qMovedOut, ps.moveColumns(gone), nil})
 	}

@@ -178,26 +178,31 @@ var (
 	qAwaiting = &statement{"seawall_awaiting", `SELECT ` + memberColumns + ` FROM (SELECT unnest($1::int8[]) AS line) l
 	CROSS JOIN LATERAL (SELECT * FROM delivery WHERE line = l.line AND state = 1 AND reason = 'prerequisite' OFFSET 0) d ORDER BY d.id`, []uint32{oidInt8}}
 
-	// The ids are named twice: who thinks that there is one position, because there was
-	// when it was looked, would read all of them for each row.
+	// Each row is looked up by its number and then written where it is: a join with
+	// the table might be planned to read all of it for each row, or all that is to be
+	// written, by who thinks that it is one. The rows are locked: none moves meanwhile.
 	qSetPositions = &statement{"seawall_set_positions", `UPDATE position p SET queue = x.queue, head = x.head, waiting = x.waiting,
 		wake = x.wake, at = x.at, data = x.data
 	FROM (SELECT unnest($1::int8[]) AS id, unnest($2::int4[]) AS queue, unnest($3::int8[]) AS head, unnest($4::int4[]) AS waiting,
 		unnest($5::timestamptz[]) AS wake, unnest($6::timestamptz[]) AS at, unnest($7::bytea[]) AS data) x
-	WHERE p.id = x.id AND p.id = ANY ($1::int8[])`, positionTypes}
+	CROSS JOIN LATERAL (SELECT ctid AS place FROM position WHERE id = x.id OFFSET 0) there
+	WHERE p.ctid = there.place`, positionTypes}
 
+	// They are locked and then looked up one by one, as positions are.
 	qLockMoved = &statement{"seawall_lock_moved", `SELECT FROM delivery d WHERE d.id = ANY ($1::int8[]) ORDER BY d.id FOR UPDATE OF d`, []uint32{oidInt8}}
 
 	qMoved = &statement{"seawall_moved", `UPDATE delivery d SET state = x.state, reason = x.reason, due = x.due, flags = d.flags | x.flags,
 		rank = coalesce(x.rank, d.rank), awaits = CASE WHEN x.rank IS NULL THEN d.awaits END
 	FROM (SELECT unnest($1::int8[]) AS id, unnest($2::int2[]) AS state, unnest($3::text[]) AS reason, unnest($4::timestamptz[]) AS due,
 		unnest($5::int2[]) AS flags, unnest($6::bytea[]) AS rank) x
-	WHERE d.id = x.id`, []uint32{oidInt8, oidInt2, oidText, oidTime, oidInt2, oidBytes}}
+	CROSS JOIN LATERAL (SELECT ctid AS place FROM delivery WHERE id = x.id OFFSET 0) there
+	WHERE d.ctid = there.place`, []uint32{oidInt8, oidInt2, oidText, oidTime, oidInt2, oidBytes}}
 
 	qMovedOut = &statement{"seawall_moved_out", `WITH gone AS (
 	DELETE FROM delivery d USING (SELECT unnest($1::int8[]) AS id, unnest($2::int2[]) AS state, unnest($3::text[]) AS reason,
 		unnest($4::timestamptz[]) AS at, unnest($5::int2[]) AS flags, unnest($6::bytea[]) AS rank) x
-	WHERE d.id = x.id RETURNING d.*, x.state AS to_state, x.at AS at, x.reason AS why, x.flags AS more
+	CROSS JOIN LATERAL (SELECT ctid AS place FROM delivery WHERE id = x.id OFFSET 0) there
+	WHERE d.ctid = there.place RETURNING d.*, x.state AS to_state, x.at AS at, x.reason AS why, x.flags AS more
 	)
 	INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created,
 		reason, entity, rank, origin)
