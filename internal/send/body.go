@@ -19,10 +19,21 @@ const (
 
 var buffers = sync.Pool{New: func() any { return new([keepBody]byte) }}
 
+// bounding ends what is read of a body after a time, unless it is freed.
+type bounding func(time.Duration) (free func())
+
+// after is a bounding by what cancels a request.
+func after(cancel context.CancelFunc) bounding {
+	return func(d time.Duration) func() {
+		timer := time.AfterFunc(d, cancel)
+		return func() { timer.Stop() }
+	}
+}
+
 // readBody keeps the beginning of a response's body, and reads on a little, so
-// that the connection is at the end of it and can be used again; cancel ends
+// that the connection is at the end of it and can be used again; bound ends
 // that. An error means that the body did not end as it should.
-func readBody(resp *http.Response, into *seawall.Response, cancel context.CancelFunc) error {
+func readBody(resp *http.Response, into *seawall.Response, bound bounding) error {
 	defer resp.Body.Close()
 	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil
@@ -46,12 +57,12 @@ func readBody(resp *http.Response, into *seawall.Response, cancel context.Cancel
 		into.Truncated = true
 		return err
 	}
-	into.Truncated = drain(resp.Body, cancel)
+	into.Truncated = drain(resp.Body, bound)
 	return nil
 }
 
 // readWhole keeps up to keep bytes of a response's body.
-func readWhole(resp *http.Response, into *seawall.Response, keep int64, cancel context.CancelFunc) error {
+func readWhole(resp *http.Response, into *seawall.Response, keep int64, bound bounding) error {
 	defer resp.Body.Close()
 	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil
@@ -59,7 +70,7 @@ func readWhole(resp *http.Response, into *seawall.Response, keep int64, cancel c
 	body, err := io.ReadAll(io.LimitReader(resp.Body, keep))
 	into.Body, into.Truncated = body, err != nil
 	if err == nil && int64(len(body)) == keep {
-		into.Truncated = drain(resp.Body, cancel)
+		into.Truncated = drain(resp.Body, bound)
 	}
 	return err
 }
@@ -90,9 +101,8 @@ func fill(buf []byte, r io.Reader) (n int, err error) {
 
 // drain reads on for a bounded time and length. It tells whether there was
 // anything. A body longer than that is dropped with its connection.
-func drain(r io.Reader, cancel context.CancelFunc) bool {
-	timer := time.AfterFunc(drainTime, cancel)
-	defer timer.Stop()
+func drain(r io.Reader, bound bounding) bool {
+	defer bound(drainTime)()
 	n, _ := io.CopyN(io.Discard, r, drainBody)
 	return n > 0
 }

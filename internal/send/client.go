@@ -34,6 +34,7 @@ type clients struct {
 // waited for, and once more whenever the last one has come.
 type client struct {
 	*http.Transport
+	wires   wires // for what needs no transport
 	mu      sync.Mutex
 	waiting int // for an answer
 	givenUp bool
@@ -53,6 +54,7 @@ func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (c *client) giveUp() {
+	c.wires.close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.givenUp = true
@@ -96,7 +98,7 @@ func (s *Sender) client(limits Timeouts) *client {
 	if c.byset == nil {
 		c.byset = map[Timeouts]*client{}
 	}
-	made := &client{Transport: s.transport(limits)}
+	made := &client{Transport: s.transport(limits), wires: wires{most: s.idle}}
 	c.byset[limits] = made
 	return made
 }

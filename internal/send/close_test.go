@@ -22,9 +22,9 @@ func TestG10_ClosingIdleConnectionsCutsNothingOff(t *testing.T) {
 			closed <- struct{}{}
 		}
 	}
-	srv.Start()
+	srv.StartTLS() // over net/http's transport
 	defer srv.Close()
-	s := sender(t, Options{})
+	s := sender(t, Options{TLS: trust(srv)})
 	closing := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 		PutIdleConn: func(error) {
 			s.Close()

@@ -64,7 +64,7 @@ type Options struct {
 	Resolver *net.Resolver    // nil: the system's
 	TLS      *tls.Config      // nil: the system's roots
 	Now      func() time.Time // nil: time.Now
-	Idle     int              // connections kept open without work, over all destinations; 0: 512
+	Idle     int              // connections kept open without work, over all destinations, and as many without TLS; 0: 512
 }
 
 // Sender makes attempts. It is safe for concurrent use.
@@ -95,24 +95,12 @@ func (s *Sender) Close() { s.clients.reset() }
 
 // Do makes one attempt. It returns soon after ctx ends.
 func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
-	t := &try{}
 	reply := Reply{At: s.now()}
-	within, cancel := bounded(ctx, limits.Whole)
-	defer cancel()
-	t.prepare(within, r)
-
-	resp, err := s.client(limits).RoundTrip(t.req)
-	if err == nil {
-		reply.Response = &seawall.Response{Status: resp.StatusCode, Proto: resp.Proto, Headers: resp.Header}
-		if r.Keep > 0 {
-			err = readWhole(resp, reply.Response, r.Keep, cancel)
-		} else {
-			reply.Response.Headers = selected(resp.Header)
-			err = readBody(resp, reply.Response, cancel)
-		}
+	done, err := s.overWire(ctx, r, limits, &reply)
+	if !done {
+		err = s.overTransport(ctx, r, limits, &reply)
 	}
 	reply.Took = s.now().Sub(reply.At)
-	reply.Sent = t.connected.Load()
 	if err == nil {
 		return reply
 	}
@@ -128,6 +116,27 @@ func (s *Sender) Do(ctx context.Context, r *Request, limits Timeouts) Reply {
 		reply.Err = errors.New(describe(err, r.URL, limits, stageHeader))
 	}
 	return reply
+}
+
+// overTransport makes the attempt over net/http's transport.
+func (s *Sender) overTransport(ctx context.Context, r *Request, limits Timeouts, reply *Reply) error {
+	t := &try{}
+	within, cancel := bounded(ctx, limits.Whole)
+	defer cancel()
+	t.prepare(within, r)
+
+	resp, err := s.client(limits).RoundTrip(t.req)
+	if err == nil {
+		reply.Response = &seawall.Response{Status: resp.StatusCode, Proto: resp.Proto, Headers: resp.Header}
+		if r.Keep > 0 {
+			err = readWhole(resp, reply.Response, r.Keep, after(cancel))
+		} else {
+			reply.Response.Headers = selected(resp.Header)
+			err = readBody(resp, reply.Response, after(cancel))
+		}
+	}
+	reply.Sent = t.connected.Load()
+	return err
 }
 
 // Stream makes one attempt like Do, but leaves the response's body to be read: a

@@ -202,10 +202,12 @@ func TestG7_BadDestinationsAreBounded(t *testing.T) {
 			}), limits: limits, sent: true, status: 101,
 		},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		test := func(t *testing.T, method string) {
 			t.Parallel()
 			begin := time.Now()
-			r := sender(t, Options{Policy: c.policy}).Do(t.Context(), hook(t, c.url), c.limits)
+			h := hook(t, c.url)
+			h.Method = method
+			r := sender(t, Options{Policy: c.policy}).Do(t.Context(), h, c.limits)
 			if took := time.Since(begin); took > 5*time.Second {
 				t.Errorf("took %s", took)
 			}
@@ -223,7 +225,9 @@ func TestG7_BadDestinationsAreBounded(t *testing.T) {
 			case r.Response != nil && strings.HasPrefix(text(r), "response body") && !r.Response.Truncated:
 				t.Error("a body that broke off is not marked")
 			}
-		})
+		}
+		t.Run(c.name, func(t *testing.T) { test(t, "POST") })
+		t.Run(c.name+", over net/http's transport", func(t *testing.T) { test(t, "GET") })
 	}
 }
 
