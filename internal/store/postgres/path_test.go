@@ -77,10 +77,15 @@ func connect(t *testing.T, url string) *pgx.Conn {
 // awaitLock waits until a session of the store waits for another's lock.
 func awaitLock(t *testing.T, c *pgx.Conn) {
 	t.Helper()
+	awaitLocks(t, c, 1)
+}
+
+func awaitLocks(t *testing.T, c *pgx.Conn, n int) {
+	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		var waits bool
-		err := c.QueryRow(t.Context(), `SELECT count(*) > 0 FROM pg_stat_activity
-			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waits)
+		err := c.QueryRow(t.Context(), `SELECT count(*) >= $1 FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`, n).Scan(&waits)
 		if err != nil {
 			t.Fatal(err)
 		}

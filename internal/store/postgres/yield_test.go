@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +13,55 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
+// arrive accepts a version of order/1.
+func arrive(t *testing.T, s *postgres.Store, how seawall.Ordering, version int) *seawall.Delivery {
+	t.Helper()
+	a := benchAcceptance("evt_"+strconv.Itoa(version), time.Now(), "orders", "order/1")
+	a.Event.Version = strconv.Itoa(version)
+	rank, err := order.Rank([]string{a.Event.Version})
+	must(t, err)
+	d := &a.Deliveries[0]
+	d.Order, d.Rank = how, order.On("shop", rank)
+	batch := []store.Acceptance{a}
+	_, err = s.Accept(t.Context(), batch)
+	must(t, err)
+	return &batch[0].Deliveries[0]
+}
+
+// Two nodes get the first events of one entity at once: both see that nobody has a
+// position, one of them makes it, and the other one joins its line.
+func TestG5_APositionIsMadeOnce(t *testing.T) {
+	url := database(t)
+	a, b := open(t, url, postgres.Options{}), open(t, url, postgres.Options{})
+	accept(t, a, benchAcceptance("another", time.Now(), "orders", "order/0")) // makes the names
+	accept(t, b, benchAcceptance("another", time.Now(), "orders", "order/0"))
+	other, watch := connect(t, url), connect(t, url)
+	tx, err := other.Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE delivery IN SHARE MODE") // which is written after positions were looked for
+	must(t, err)
+	var wg sync.WaitGroup
+	ds := make([]*seawall.Delivery, 2)
+	for i, s := range []*postgres.Store{a, b} {
+		wg.Go(func() { ds[i] = arrive(t, s, seawall.Sequence, i+1) })
+	}
+	awaitLocks(t, watch, 2)
+	must(t, tx.Commit(t.Context()))
+	wg.Wait()
+	var turns, positions int
+	for _, d := range ds {
+		now, err := a.Delivery(t.Context(), d.ID)
+		must(t, err)
+		if now.State == seawall.Pending {
+			turns++
+		}
+	}
+	must(t, watch.QueryRow(t.Context(), "SELECT count(*) FROM position WHERE entity = 'order/1'").Scan(&positions))
+	if turns != 1 || positions != 1 {
+		t.Errorf("%d of two have the turn, at %d positions", turns, positions)
+	}
+}
+
 // Whoever settles a head that yields may never hear that it is committed: the second
 // time changes nothing, whatever became of the head.
 func TestG5_AHeadYieldsOnce(t *testing.T) {
@@ -20,19 +70,7 @@ func TestG5_AHeadYieldsOnce(t *testing.T) {
 			s := open(t, database(t), postgres.Options{})
 			ls, err := s.Acquire(t.Context(), "n1", []store.Lane{{System: "orders"}}, time.Minute)
 			must(t, err)
-			arrive := func(version int) *seawall.Delivery {
-				a := benchAcceptance("evt_"+strconv.Itoa(version), time.Now(), "orders", "order/1")
-				a.Event.Version = strconv.Itoa(version)
-				rank, err := order.Rank([]string{a.Event.Version})
-				must(t, err)
-				d := &a.Deliveries[0]
-				d.Order, d.Rank = how, order.On("shop", rank)
-				batch := []store.Acceptance{a}
-				_, err = s.Accept(t.Context(), batch)
-				must(t, err)
-				return &batch[0].Deliveries[0]
-			}
-			head, other := arrive(2), arrive(others)
+			head, other := arrive(t, s, how, 2), arrive(t, s, how, others)
 			if head.State != seawall.Pending || other.State != seawall.Held {
 				t.Fatalf("they are %s and %s", head.State, other.State)
 			}
