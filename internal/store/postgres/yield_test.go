@@ -48,6 +48,9 @@ func TestG5_APositionIsMadeOnce(t *testing.T) {
 	awaitLocks(t, watch, 2)
 	must(t, tx.Commit(t.Context()))
 	wg.Wait()
+	if ds[0] == nil || ds[1] == nil {
+		t.FailNow()
+	}
 	var turns, positions int
 	for _, d := range ds {
 		now, err := a.Delivery(t.Context(), d.ID)
