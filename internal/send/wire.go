@@ -145,7 +145,11 @@ func (c *client) lay(p *passage, to *url.URL) (*wire, error) {
 	conn, err := c.DialContext(ctx, "tcp", net.JoinHostPort(to.Hostname(), port))
 	switch {
 	case err == nil:
-		return newWire(conn)
+		w, err := newWire(conn)
+		if err != nil {
+			conn.Close()
+		}
+		return w, err
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case p.late():

@@ -241,6 +241,9 @@ func (j *joining) join(ctx context.Context) error {
 	if err := j.look(ctx); err != nil {
 		return err
 	}
+	if j.forgetExpired() {
+		return errMoved
+	}
 	j.repeats = sortFresh(j.as, j.distinct, j.seqs)
 	for i, a := range j.distinct {
 		if j.seqs[i] == 0 {
@@ -261,6 +264,20 @@ func (j *joining) join(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forgetExpired forgets the numbers of positions that are not there any more, all at
+// once: to begin anew for each of them would be given up after a few.
+func (j *joining) forgetExpired() (some bool) {
+	for _, a := range j.distinct {
+		for _, p := range a.planned {
+			if p.line != (place{}) && j.ps.at[p.line] == nil && j.ps.drawn[p.line] == 0 {
+				j.s.lines.forget(p.line)
+				some = true
+			}
+		}
+	}
+	return some
 }
 
 // join has a delivery join a line, and writes into it what becomes of it.

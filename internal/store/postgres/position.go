@@ -428,7 +428,9 @@ func (ps *positions) rivals(p pick) request {
 			}
 		}
 		for _, id := range p.ids {
-			ps.byID[id].rivaled = true
+			if l := ps.byID[id]; l != nil { // else it has expired
+				l.rivaled = true
+			}
 		}
 		for _, at := range p.places {
 			if l := ps.at[at]; l != nil {

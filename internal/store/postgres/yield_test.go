@@ -16,16 +16,49 @@ import (
 // arrive accepts a version of order/1.
 func arrive(t *testing.T, s *postgres.Store, how seawall.Ordering, version int) *seawall.Delivery {
 	t.Helper()
-	a := benchAcceptance("evt_"+strconv.Itoa(version), time.Now(), "orders", "order/1")
+	batch := []store.Acceptance{versioned(t, how, "order/1", version)}
+	_, err := s.Accept(t.Context(), batch)
+	must(t, err)
+	return &batch[0].Deliveries[0]
+}
+
+// versioned is an event of a version of an entity.
+func versioned(t *testing.T, how seawall.Ordering, entity string, version int) store.Acceptance {
+	t.Helper()
+	a := benchAcceptance(entity+"_"+strconv.Itoa(version), time.Now(), "orders", entity)
 	a.Event.Version = strconv.Itoa(version)
 	rank, err := order.Rank([]string{a.Event.Version})
 	must(t, err)
 	d := &a.Deliveries[0]
 	d.Order, d.Rank = how, order.On("shop", rank)
-	batch := []store.Acceptance{a}
-	_, err = s.Accept(t.Context(), batch)
+	return a
+}
+
+// Positions that a node remembers have expired, many of those that one batch joins:
+// they are made anew, also while others stand in the way at lines beside them.
+func TestG5_ExpiredPositionsAreMadeAnew(t *testing.T) {
+	url := database(t)
+	s, c := open(t, url, postgres.Options{}), connect(t, url)
+	batch := func(version int) {
+		var as []store.Acceptance
+		for i := range 10 {
+			as = append(as, versioned(t, seawall.Latest, fmt.Sprint("order/", 10+i), version))
+		}
+		_, err := s.Accept(t.Context(), as)
+		must(t, err)
+	}
+	batch(1) // makes them
+	batch(2) // they are remembered
+	_, err := c.Exec(t.Context(), "DELETE FROM delivery; DELETE FROM position WHERE entity <> 'order/1'")
 	must(t, err)
-	return &batch[0].Deliveries[0]
+	arrive(t, s, seawall.Latest, 1)
+	arrive(t, s, seawall.Latest, 2) // finds the first in its way: what is in the way is read ahead now
+	batch(3)
+	var positions int
+	must(t, c.QueryRow(t.Context(), "SELECT count(*) FROM position").Scan(&positions))
+	if positions != 11 {
+		t.Errorf("%d positions, want 11", positions)
+	}
 }
 
 // Two nodes get the first events of one entity at once: both see that nobody has a
