@@ -1,7 +1,6 @@
 package send
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"log"
@@ -20,21 +19,16 @@ import (
 // A server that answers the first request of each connection and drops the
 // connection upon the second, without an answer: it has seen that one, and may
 // have acted on it.
-func dropsSecond(requests *atomic.Int32) func(net.Conn) {
+func dropsSecond(seen *atomic.Int32) func(net.Conn) {
 	return func(c net.Conn) {
-		br := bufio.NewReader(c)
-		for n := 0; ; n++ {
-			r, err := http.ReadRequest(br)
-			if err != nil {
-				return
+		requests(c, func(n int) bool {
+			seen.Add(1)
+			if n == 2 {
+				return true
 			}
-			io.Copy(io.Discard, r.Body)
-			requests.Add(1)
-			if n == 1 {
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-		}
+			io.WriteString(c, plainOK)
+			return false
+		})
 	}
 }
 

@@ -65,26 +65,16 @@ func spell(b []byte, r *Request) (_ []byte, ok bool) {
 
 // special tells of a header whether net/http has something of its own to say to it.
 func special(name string) bool {
-	switch len(name) {
-	case 2:
-		return strings.EqualFold(name, "Te")
-	case 4:
-		return strings.EqualFold(name, "Host")
-	case 6:
-		return strings.EqualFold(name, "Expect")
-	case 7:
-		return strings.EqualFold(name, "Trailer") || strings.EqualFold(name, "Upgrade")
-	case 10:
-		return strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Keep-Alive") || strings.EqualFold(name, "User-Agent")
-	case 14:
-		return strings.EqualFold(name, "Content-Length")
-	case 16:
-		return strings.EqualFold(name, "Proxy-Connection")
-	case 17:
-		return strings.EqualFold(name, "Transfer-Encoding")
+	for _, s := range specials {
+		if len(s) == len(name) && strings.EqualFold(s, name) {
+			return true
+		}
 	}
 	return false
 }
+
+var specials = [...]string{"Te", "Host", "Expect", "Trailer", "Upgrade", "Connection", "Keep-Alive", "User-Agent",
+	"Content-Length", "Proxy-Connection", "Transfer-Encoding"}
 
 // plainHost tells whether a URL's host is sent, and called, as it stands.
 func plainHost(u *url.URL) bool {

@@ -112,6 +112,9 @@ func (s *Sender) overWire(ctx context.Context, r *Request, limits Timeouts, repl
 		if err := ctx.Err(); err != nil {
 			return true, err
 		}
+		if p.late() { // or each idle connection would look as if it were given up
+			return true, context.DeadlineExceeded
+		}
 		w := c.wires.take(r.URL.Host)
 		if w == nil {
 			if w, err = c.lay(&p, r.URL); err != nil {

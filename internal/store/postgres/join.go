@@ -80,7 +80,7 @@ func (s *session) acceptLined(ctx context.Context, as []*acceptance) (repeats []
 			return err
 		}
 		repeats = j.repeats
-		s.s.lines.note(j.ps.news)
+		s.s.lines.note(j.ps.made)
 		return nil
 	})
 	if err != nil {

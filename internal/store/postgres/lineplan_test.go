@@ -132,4 +132,9 @@ func TestG7_ALongLineCostsTheOthersNothing(t *testing.T) {
 			}
 		}
 	}
+	// What is settled by lines was settled, or its plans say nothing.
+	var ended int
+	if err := c.QueryRow(t.Context(), "SELECT count(*) FROM finished WHERE id BETWEEN $1 AND $2", 1000<<15, 1600<<15).Scan(&ended); err != nil || ended != n {
+		t.Errorf("%d were settled for good, want %d: %v", ended, n, err)
+	}
 }

@@ -64,7 +64,7 @@ type positions struct {
 	fresh map[int64]*seawall.Delivery // those that are only being written
 	freed map[int64]bool              // those that became pending
 	drawn map[place]int64             // numbers for positions, in case they are not there
-	news  []*position                 // that were made
+	made  []*position                 // that there was no row of
 }
 
 func (s *session) positions() *positions {
@@ -286,13 +286,12 @@ func (ps *positions) position(at place, queue int32) (*position, error) {
 	}
 	id, ok := ps.drawn[at]
 	if !ok {
-		ps.s.lines.forget(at)
-		return nil, errMoved // it has expired
+		return nil, errMoved // it has expired, or ended before its position was locked
 	}
 	l := &position{place: at, id: id, queue: queue, made: true}
 	l.Now = ps.now
 	ps.byID[id], ps.at[at] = l, l
-	ps.news = append(ps.news, l)
+	ps.made = append(ps.made, l)
 	return l, nil
 }
 
@@ -342,9 +341,6 @@ func (s *session) lineUp(ctx context.Context, ks []keyed, events []*acceptance) 
 		at, err := s.s.placeOf(ctx, &ended[i])
 		if err != nil {
 			return nil, nil, err
-		}
-		if ps.at[at] == nil && ps.drawn[at] == 0 {
-			return nil, nil, errMoved // it ended before its position was locked
 		}
 		l, err := ps.position(at, ended[i].queue)
 		if err != nil {

@@ -100,6 +100,7 @@ func (r *replaying) one(ctx context.Context, k keyed) (n int, ok bool, err error
 		if !ok {
 			return 0, false, nil
 		}
+		l.touched = true
 		r.ps.apply(changes)
 		if to.State == seawall.Pending {
 			to.Due = r.due
