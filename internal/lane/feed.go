@@ -150,6 +150,10 @@ func (q *queue) hold(cs ...store.Claimed) bool {
 	}
 	if len(q.hand) == 0 {
 		q.hand = q.shelf
+	} else if n := len(q.hand) + len(cs); n > cap(q.hand) && n <= cap(q.shelf)/2 {
+		was := q.hand // at the end of the shelf, whose front was taken
+		q.hand = append(q.shelf, was...)
+		clear(was)
 	}
 	room := cap(q.hand)
 	if q.hand = append(q.hand, cs...); cap(q.hand) != room {

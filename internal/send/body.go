@@ -81,7 +81,7 @@ func Kept(r *seawall.Response) *seawall.Response {
 		return nil
 	}
 	kept := *r
-	kept.Headers = selected(r.Headers.Clone())
+	kept.Headers = selected(r.Headers)
 	if len(r.Body) > keepBody {
 		kept.Body, kept.Truncated = bytes.Clone(r.Body[:keepBody]), true
 	}

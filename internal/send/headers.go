@@ -2,6 +2,7 @@ package send
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -21,23 +22,42 @@ var kept = map[string]bool{
 	"X-Correlation-Id": true, "X-Request-Id": true,
 }
 
-// selected removes what is not kept, in place: mostly that is nothing, and the
-// map that net/http made is ours.
+// selected returns what is kept of h: mostly that is all of it, and then h itself.
 func selected(h http.Header) http.Header {
+	if all(h) {
+		return h
+	}
+	some := make(http.Header, len(h))
 	for name, values := range h {
-		if !kept[name] && !strings.HasPrefix(name, "Ratelimit") && !strings.HasPrefix(name, "X-Ratelimit-") {
-			delete(h, name)
+		if !isKept(name) {
 			continue
 		}
-		if len(values) > maxValues {
-			values = values[:maxValues]
-			h[name] = values
-		}
+		values = slices.Clone(values[:min(len(values), maxValues)])
 		for i, v := range values {
 			if len(v) > maxValue {
 				values[i] = strings.Clone(v[:maxValue]) + "…"
 			}
 		}
+		some[name] = values
 	}
-	return h
+	return some
+}
+
+// all tells whether nothing of h is left out or cut.
+func all(h http.Header) bool {
+	for name, values := range h {
+		if !isKept(name) || len(values) > maxValues {
+			return false
+		}
+		for _, v := range values {
+			if len(v) > maxValue+len("…") { // one that was cut is kept as it is
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isKept(name string) bool {
+	return kept[name] || strings.HasPrefix(name, "Ratelimit") || strings.HasPrefix(name, "X-Ratelimit-")
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// layout is the first byte of every blob.
-const layout = 1
+// layout is the first byte of every blob. In 1 names of headers are all texts.
+const layout = 2
 
 type packer []byte
 
@@ -36,7 +36,7 @@ func (p *packer) bool(v bool) {
 func (p *packer) headers(h http.Header) {
 	p.uint(uint64(len(h)))
 	for k, vs := range h {
-		p.text(k)
+		p.name(k)
 		p.uint(uint64(len(vs)))
 		for _, v := range vs {
 			p.text(v)
@@ -47,15 +47,16 @@ func (p *packer) headers(h http.Header) {
 var errPacked = errors.New("store: a packed column is damaged or of a later version")
 
 type unpacker struct {
-	b   []byte
-	err error
+	b      []byte
+	layout byte
+	err    error
 }
 
 func unpack(b []byte) *unpacker {
-	if len(b) == 0 || b[0] != layout {
+	if len(b) == 0 || b[0] == 0 || b[0] > layout {
 		return &unpacker{err: errPacked}
 	}
-	return &unpacker{b: b[1:]}
+	return &unpacker{b: b[1:], layout: b[0]}
 }
 
 func (u *unpacker) uint() uint64 {
@@ -116,7 +117,7 @@ func (u *unpacker) headers() http.Header {
 	}
 	h := make(http.Header, n)
 	for range n {
-		k := u.text()
+		k := u.name()
 		vs := make([]string, u.count())
 		for i := range vs {
 			vs[i] = u.text()
@@ -128,7 +129,7 @@ func (u *unpacker) headers() http.Header {
 
 // Attempt packs an attempt.
 func Attempt(a *seawall.Attempt) []byte {
-	p := newPacker(896) // of a usual one, which is then not copied as it grows
+	p := newPacker(640) // of a usual one, which is then not copied as it grows
 	p.int(int64(a.N))
 	p.int(a.At.UnixMicro())
 	p.int(int64(a.Took))

@@ -1,6 +1,10 @@
 package pack
 
 import (
+	"bytes"
+	"fmt"
+	"hash/fnv"
+	"net/http"
 	"reflect"
 	"testing"
 	"time"
@@ -73,5 +77,73 @@ func TestReaddress(t *testing.T) {
 		if a.Destination = c.want; err != nil || !reflect.DeepEqual(got, a) {
 			t.Errorf("%+v: got %+v, %v", c, got, err)
 		}
+	}
+}
+
+// withHeaders is an attempt as one goes out over HTTP, and what came back.
+func withHeaders() seawall.Attempt {
+	a := usual()
+	a.Request.Headers = http.Header{"Content-Type": {"application/json"}, "Webhook-Id": {"dlv_1"}, "Accept": {"a", "b"}, "X-Of-Ours": {"1"}, "content-type": {"odd"}}
+	a.Response.Headers = http.Header{"Date": {"Wed, 25 Nov 2026 12:00:00 GMT"}, "Signature": {""}}
+	return a
+}
+
+func TestNamesOfHeadersAreNumbers(t *testing.T) {
+	want := withHeaders()
+	b := Attempt(&want)
+	if got, err := ParseAttempt(b); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v: %v", got, want, err)
+	}
+	for name, there := range map[string]bool{"Webhook-Id": false, "Content-Type": false, "X-Of-Ours": true, "content-type": true} {
+		if bytes.Contains(b, []byte(name)) != there {
+			t.Errorf("packed as its text: %s: %v", name, !there)
+		}
+	}
+	if _, err := ParseHeaders([]byte{2, 1, byte(len(headerNames)), 0}); err == nil {
+		t.Error("the number of a name that a later version knows is read")
+	}
+}
+
+// What is stored says names by their place: none may move.
+func TestG10_NamesOfHeadersKeepTheirNumbers(t *testing.T) {
+	for name, n := range map[string]uint64{"Content-Type": 1, "Webhook-Id": 8, "Server": 21, "Stripe-Signature": 41, "Signature": 70} {
+		if got := headerNumbers[name]; got != n {
+			t.Errorf("%s is number %d, was %d", name, got, n)
+		}
+	}
+	sum := fnv.New64a()
+	for _, name := range headerNames[1:71] {
+		fmt.Fprintln(sum, name)
+	}
+	if got := sum.Sum64(); got != 0x90b021a4c38c6785 {
+		t.Errorf("the first 70 names are others: %#x", got)
+	}
+	for i, name := range headerNames[1:] {
+		if name != http.CanonicalHeaderKey(name) || headerNumbers[name] != uint64(i+1) {
+			t.Errorf("number %d is %q, which no header is or which is there twice", i+1, name)
+		}
+	}
+}
+
+// What was packed before names had numbers is read.
+func TestG10_TheLayoutBeforeIsRead(t *testing.T) {
+	old := []byte("\x01\x02\x04Date\x01\x03now\x05X-Own\x02\x01a\x00")
+	got, err := ParseHeaders(old)
+	if want := (http.Header{"Date": {"now"}, "X-Own": {"a", ""}}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v: %v", got, want, err)
+	}
+	for _, layout := range []byte{0, 3} {
+		old[0] = layout
+		if _, err := ParseHeaders(old); err == nil {
+			t.Errorf("layout %d is read", layout)
+		}
+	}
+}
+
+func BenchmarkAttempt(b *testing.B) {
+	a := withHeaders()
+	b.ReportAllocs()
+	for b.Loop() {
+		b.SetBytes(int64(len(Attempt(&a))))
 	}
 }
