@@ -38,19 +38,25 @@ func TestG4_OneAttemptIsOneRequest(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "GET", "HEAD", "DELETE", "OPTIONS"} {
 		for _, body := range []string{"", "{}"} {
 			for _, header := range []string{"Idempotency-Key", "X-Idempotency-Key", "idempotency-key"} {
-				var requests atomic.Int32
-				s := sender(t, Options{})
-				req := hook(t, raw(t, dropsSecond(&requests)))
-				do := func() Reply {
-					r := &Request{Method: method, URL: req.URL, Header: http.Header{header: {"k"}}, Body: []byte(body)}
-					return s.Do(t.Context(), r, limits)
-				}
-				if r := do(); text(r) != "" {
-					t.Fatal(text(r))
-				}
-				r := do()
-				if requests.Load() != 2 || r.Response != nil || !r.Sent || text(r) == "" {
-					t.Errorf("%s %q, %s: 2 attempts made %d requests: %+v", method, body, header, requests.Load(), r)
+				for _, transport := range []bool{false, true} { // which most of these would not go by without TLS
+					var requests atomic.Int32
+					s := sender(t, Options{})
+					req := hook(t, raw(t, dropsSecond(&requests)))
+					do := func() (r Reply) {
+						out := &Request{Method: method, URL: req.URL, Header: http.Header{header: {"k"}}, Body: []byte(body)}
+						if !transport {
+							return s.Do(t.Context(), out, limits)
+						}
+						r.Err = s.overTransport(t.Context(), out, limits, &r)
+						return r
+					}
+					if r := do(); text(r) != "" {
+						t.Fatal(text(r))
+					}
+					r := do()
+					if requests.Load() != 2 || r.Response != nil || !r.Sent || text(r) == "" {
+						t.Errorf("%s %q, %s, %v: 2 attempts made %d requests: %+v", method, body, header, transport, requests.Load(), r)
+					}
 				}
 			}
 		}
