@@ -46,3 +46,32 @@ func BenchmarkRequest(b *testing.B) {
 		})
 	}
 }
+
+// An event of GitHub's that names no object is read to its end.
+func BenchmarkIdentifyWhole(b *testing.B) {
+	src, err := Open(settingsFor("github"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := Sample("github", "bench", "https://hooks.example.com/in/x", time.Unix(1795400000, 0))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, body := range map[string]string{
+		"flat": `{"seq":"000000000001","action":"opened","number":1,"repository":{"id":186853002,"full_name":"octocat/hello-world","private":false},` +
+			`"sender":{"id":1,"login":"octocat"},"text":"` + strings.Repeat("x", 840) + `"}`,
+		"deep": `{"action":"opened","number":1,"repository":{"id":186853002,"full_name":"octocat/hello-world","owner":{"id":1,"login":"octocat"},"topics":["a","b"]},` +
+			`"changes":[` + strings.Repeat(`{"sku":"a-1","n":2,"price":"9.99"},`, 22) + `{}],"sender":{"id":1,"login":"octocat"}}`,
+	} {
+		r.Body = []byte(body)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(r.Body)))
+			for b.Loop() {
+				if items, problem := src.Identify(r); len(items) != 1 || problem != "" || items[0].Entity == "" {
+					b.Fatal(items, problem)
+				}
+			}
+		})
+	}
+}

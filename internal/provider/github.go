@@ -32,7 +32,12 @@ var github = entry{
 	sign: signPlain(gitHubHeader, "sha256=", verify.Hex),
 }
 
-const gitHubHeader = "X-Hub-Signature-256"
+// The headers, spelled as net/http keeps them.
+const (
+	gitHubHeader   = "X-Hub-Signature-256"
+	gitHubEvent    = "X-Github-Event"
+	gitHubDelivery = "X-Github-Delivery"
+)
 
 // gitHubObjects says which object in the payload an event is about. The others
 // are about the repository, or the organization where there is none.
@@ -104,12 +109,12 @@ func openGitHub(s Settings) (*source, error) {
 }
 
 func gitHubItems(r *Request) ([]Item, string) {
-	it := Item{Type: r.Header.Get("X-GitHub-Event")}
+	it := Item{Type: r.Header.Get(gitHubEvent)}
 	payload, err := gitHubPayload(r)
 	if err == nil {
 		err = gitHubObject(&it, payload)
 	}
-	it, problem := identified(it, r.Header.Get("X-GitHub-Delivery"), "the header X-GitHub-Delivery is missing", r.Body)
+	it, problem := identified(it, r.Header.Get(gitHubDelivery), "the header X-GitHub-Delivery is missing", r.Body)
 	return []Item{it}, join(problem, unreadable(err))
 }
 

@@ -118,7 +118,7 @@ func (r *reading) object(b *branch) error {
 // member reads the value of a name, along its branch if it has one.
 func (r *reading) member(b *branch) error {
 	if b == nil {
-		return plain(r.dec.SkipValue())
+		return r.skip()
 	}
 	switch r.dec.PeekKind() {
 	case '{':
@@ -135,6 +135,15 @@ func (r *reading) member(b *branch) error {
 		}
 		r.values[b.slot] = text(v)
 		r.left &^= 1 << b.slot
+		return nil
+	}
+	return r.skip()
+}
+
+// skip passes over a value: at once, as the body is at hand as a whole, and only
+// one that is broken token by token, which tells where it breaks.
+func (r *reading) skip() error {
+	if _, err := r.dec.ReadValue(); err == nil {
 		return nil
 	}
 	return plain(r.dec.SkipValue())

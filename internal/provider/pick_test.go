@@ -22,6 +22,7 @@ func TestPick(t *testing.T) {
 		{"empty", ``, "   ", "it ends in the middle"},
 		{"array", `[{"id":"a"}]`, "   ", "it is not a JSON object"},
 		{"rest unread", `{"id":"a","data":{"object":{"id":"b"}},"created":1,"type":"t",}}}`, "a b 1 t", ""},
+		{"cut off where a name should be", `{"id":"a","data":{"x":{"y":[{1.`, "a   ", "it ends in the middle"},
 		{"deep", `{"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `,"id":"a"}`, "a   ", ""},
 		{"too deep", `{"id":"a","x":` + strings.Repeat("[", 100_000), "a   ", "it is not JSON"},
 	} {
