@@ -22,42 +22,42 @@ import (
 // overwritten by the last layer: where it has a header of that name, ours is
 // sent as "seawall-" and the name.
 func (w *work) headers(body []byte, kind, credentials string, veil veil) (out, shown http.Header, err error) {
-	out = make(http.Header, 14) // the most that a map of that size holds
+	h := newHeader()
 	if w.dest.Forward {
-		forward(out, w.ev.Headers)
+		forward(h.Header, w.ev.Headers)
 	} else {
-		out["User-Agent"] = []string{w.agent}
+		h.set("User-Agent", w.agent)
 		if kind != "" {
-			out["Content-Type"] = []string{kind}
+			h.set("Content-Type", kind)
 		}
 	}
 	if credentials != "" {
-		out["Authorization"] = []string{credentials}
+		h.set("Authorization", credentials)
 	}
 	var secret []string
-	for _, h := range w.dest.Headers {
-		name := textproto.CanonicalMIMEHeaderKey(h.Name)
-		value, err := w.expand(h.Value, expr.HeaderValue)
+	for _, c := range w.dest.Headers {
+		name := textproto.CanonicalMIMEHeaderKey(c.Name)
+		value, err := w.expand(c.Value, expr.HeaderValue)
 		if err == nil {
 			err = w.checkHeader(name, value)
 		}
 		if err != nil {
-			return nil, nil, w.fault("header "+strconv.Quote(clip(h.Name)), err)
+			return nil, nil, w.fault("header "+strconv.Quote(clip(c.Name)), err)
 		}
 		if value == "" {
-			delete(out, name)
+			delete(h.Header, name)
 			continue
 		}
-		out[name] = []string{value}
+		h.set(name, value)
 		if veil.covers(name, value) {
 			secret = append(secret, name)
 		}
 	}
-	if err := w.own(out, body); err != nil {
+	if err := w.own(h, body); err != nil {
 		return nil, nil, err
 	}
 
-	shown = maps.Clone(out)
+	shown = maps.Clone(h.Header)
 	for _, name := range secret {
 		shown[name] = []string{redacted}
 	}
@@ -66,11 +66,29 @@ func (w *work) headers(body []byte, kind, credentials string, veil veil) (out, s
 			shown[name] = []string{redacted}
 		}
 	}
-	return out, shown, nil
+	return h.Header, shown, nil
+}
+
+// header is one being made. Its values share an array, since nearly every name has
+// one value only.
+type header struct {
+	http.Header
+	values []string
+}
+
+func newHeader() *header {
+	const most = 14 // that a map of that size holds
+	return &header{make(http.Header, most), make([]string, 0, most)}
+}
+
+func (h *header) set(name, value string) {
+	h.values = append(h.values, value)
+	n := len(h.values)
+	h.Header[name] = h.values[n-1 : n : n]
 }
 
 // own sets what every delivery carries.
-func (w *work) own(out http.Header, body []byte) error {
+func (w *work) own(h *header, body []byte) error {
 	id := w.d.ID.String()
 	at := strconv.FormatInt(w.now.Unix(), 10)
 	attempt := w.d.Attempts + 1
@@ -84,10 +102,9 @@ func (w *work) own(out http.Header, body []byte) error {
 		return w.fault("sign", errors.New("every secret has expired"))
 	}
 
-	set := func(name, value string) { out[name] = []string{value} }
 	original := func(names ...string) bool {
 		for _, n := range names {
-			if w.dest.Forward && len(w.ev.Headers[n]) > 0 && len(out[n]) > 0 {
+			if w.dest.Forward && len(w.ev.Headers[n]) > 0 && len(h.Header[n]) > 0 {
 				return true
 			}
 		}
@@ -98,35 +115,35 @@ func (w *work) own(out http.Header, body []byte) error {
 	if original("Webhook-Id", "Webhook-Timestamp", "Webhook-Signature") {
 		prefix = "Seawall-"
 	}
-	set(prefix+"Webhook-Id", id)
-	set(prefix+"Webhook-Timestamp", at)
+	h.set(prefix+"Webhook-Id", id)
+	h.set(prefix+"Webhook-Timestamp", at)
 	if signature != "" {
-		set(prefix+"Webhook-Signature", signature)
+		h.set(prefix+"Webhook-Signature", signature)
 	}
 	if !w.NoKey {
 		key := w.dest.keyName
 		if original(key) {
 			key = "Seawall-" + key
 		}
-		set(key, cmp.Or(w.Key, id))
+		h.set(key, cmp.Or(w.Key, id))
 	}
 	trace := "Traceparent"
 	if original(trace) {
 		trace = "Seawall-" + trace
 	}
-	set(trace, traceparent(w.ev.ID, w.d.ID, attempt))
+	h.set(trace, traceparent(w.ev.ID, w.d.ID, attempt))
 
-	set("Seawall-Event", w.ev.ID.String())
-	set("Seawall-Attempt", strconv.Itoa(attempt))
-	for _, h := range [...]struct{ name, value string }{
+	h.set("Seawall-Event", w.ev.ID.String())
+	h.set("Seawall-Attempt", strconv.Itoa(attempt))
+	for _, named := range [...]struct{ name, value string }{
 		{"Seawall-Type", w.ev.Type}, {"Seawall-Entity", w.ev.Entity}, {"Seawall-Version", w.ev.Version}, {"Seawall-Record", w.Fetched},
 	} {
-		if value := encoded(h.value); value != "" {
-			set(h.name, value)
+		if value := encoded(named.value); value != "" {
+			h.set(named.name, value)
 		}
 	}
 	if w.d.Late {
-		set("Seawall-Late", "true")
+		h.set("Seawall-Late", "true")
 	}
 	return nil
 }
