@@ -71,7 +71,7 @@ func (rc *Receiver) Run(ctx context.Context) error {
 // safeHeaders are the request's headers without the credentials that the
 // provider sends in some. They are shared, never changed.
 func (v *visit) safeHeaders() http.Header {
-	hide := []string{"Authorization", "Proxy-Authorization", "Cookie"}
+	hide := append(make([]string, 0, 8), "Authorization", "Proxy-Authorization", "Cookie")
 	if v.source != nil {
 		headers, _ := v.source.Provider.Redact()
 		hide = append(hide, headers...)
@@ -94,9 +94,11 @@ func (v *visit) safeHeaders() http.Header {
 // safeURL is the public URL without credentials in the query. The rest of the
 // query stays byte for byte.
 func (v *visit) safeURL() string {
-	raw := publicURL(v.r, v.cur.Config)
+	var raw string
 	if v.req != nil {
 		raw = v.req.URL
+	} else {
+		raw = publicURL(v.r, v.cur.Config)
 	}
 	if v.source == nil {
 		return clip(raw)

@@ -124,23 +124,30 @@ func (v *visit) read() (release func(), ok bool) {
 			v.rc.requests.Add(-1)
 		}
 	}
+	if !entered {
+		v.unread(err)
+		return release, false
+	}
+	v.req = &provider.Request{
+		Method: v.r.Method, URL: publicURL(v.r, v.cur.Config), Header: v.r.Header, Body: body, Now: v.start,
+	}
+	return release, true
+}
+
+// unread answers a request whose body was not taken in; without an error there was
+// no room for it.
+func (v *visit) unread(err error) {
 	var large *http.MaxBytesError
 	switch {
-	case errors.Is(err, errBusy), err == nil && !entered:
+	case err == nil, errors.Is(err, errBusy):
 		v.busy("too much is being received at once")
 	case errors.As(err, &large):
-		v.tooLarge(limit)
+		v.tooLarge(large.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		v.refuse(refusal{http.StatusRequestTimeout, "body_too_slow", "the body did not arrive in time", err.Error()})
-	case err != nil:
-		v.refuse(refusal{http.StatusBadRequest, "body_cut_off", "the body did not arrive whole", err.Error()})
 	default:
-		v.req = &provider.Request{
-			Method: v.r.Method, URL: publicURL(v.r, v.cur.Config), Header: v.r.Header, Body: body, Now: v.start,
-		}
-		return release, true
+		v.refuse(refusal{http.StatusBadRequest, "body_cut_off", "the body did not arrive whole", err.Error()})
 	}
-	return release, false
 }
 
 const (
