@@ -148,17 +148,8 @@ func (q *queue) hold(cs ...store.Claimed) bool {
 	if q.stopped() {
 		return false
 	}
-	if len(q.hand) == 0 {
-		q.hand = q.shelf
-	} else if n := len(q.hand) + len(cs); n > cap(q.hand) && n <= cap(q.shelf)/2 {
-		was := q.hand // at the end of the shelf, whose front was taken
-		q.hand = append(q.shelf, was...)
-		clear(was)
-	}
-	room := cap(q.hand)
-	if q.hand = append(q.hand, cs...); cap(q.hand) != room {
-		q.shelf = q.hand[:0]
-	}
+	q.makeRoom(len(q.hand) + len(cs))
+	q.hand = append(q.hand, cs...)
 	// A worker for each, as far as they may run at once: those that run already
 	// may be busy for long, and one too many ends by itself.
 	for range min(len(cs), q.slots()) {
@@ -169,6 +160,25 @@ func (q *queue) hold(cs ...store.Claimed) bool {
 		q.r.press()
 	}
 	return true
+}
+
+// makeRoom sees to it that n fit into hand; the caller has the lock. Deliveries are
+// taken from its front, so that it wanders to the end of the shelf.
+func (q *queue) makeRoom(n int) {
+	shelf := q.shelf[:cap(q.shelf)]
+	switch {
+	case n <= cap(q.hand):
+	case len(q.hand) == 0 && n <= len(shelf):
+		q.hand = q.shelf
+	case n <= len(shelf)*3/4: // back to the front
+		from := len(shelf) - cap(q.hand)
+		kept := copy(shelf, q.hand)
+		clear(shelf[max(kept, from):])
+		q.hand = shelf[:kept]
+	default:
+		q.hand = append(make([]store.Claimed, 0, 2*n), q.hand...)
+		q.shelf = q.hand[:0]
+	}
 }
 
 // short tells whether deliveries in hand wait for the slots of outcomes that are

@@ -75,7 +75,8 @@ func readWhole(resp *http.Response, into *seawall.Response, keep int64, bound bo
 	return err
 }
 
-// Kept is what an attempt keeps of a response that was wanted whole.
+// Kept is what an attempt keeps of a response that was wanted whole. It may share
+// r's headers, which are not changed from then on.
 func Kept(r *seawall.Response) *seawall.Response {
 	if r == nil {
 		return nil

@@ -22,7 +22,8 @@ var kept = map[string]bool{
 	"X-Correlation-Id": true, "X-Request-Id": true,
 }
 
-// selected returns what is kept of h: mostly that is all of it, and then h itself.
+// selected returns what is kept of h, which stays as it is. The values are h's own,
+// and the map, too, where nothing is left out.
 func selected(h http.Header) http.Header {
 	if all(h) {
 		return h
@@ -32,10 +33,13 @@ func selected(h http.Header) http.Header {
 		if !isKept(name) {
 			continue
 		}
-		values = slices.Clone(values[:min(len(values), maxValues)])
-		for i, v := range values {
-			if len(v) > maxValue {
-				values[i] = strings.Clone(v[:maxValue]) + "…"
+		values = values[:min(len(values), maxValues)]
+		if slices.ContainsFunc(values, long) {
+			values = slices.Clone(values)
+			for i, v := range values {
+				if long(v) {
+					values[i] = strings.Clone(v[:maxValue]) + "…"
+				}
 			}
 		}
 		some[name] = values
@@ -49,13 +53,16 @@ func all(h http.Header) bool {
 		if !isKept(name) || len(values) > maxValues {
 			return false
 		}
-		for _, v := range values {
-			if len(v) > maxValue+len("…") { // one that was cut is kept as it is
-				return false
-			}
+		if slices.ContainsFunc(values, long) {
+			return false
 		}
 	}
 	return true
+}
+
+// long tells whether a value is cut. One that was is not cut again.
+func long(v string) bool {
+	return len(v) > maxValue && (len(v) > maxValue+len("…") || !strings.HasSuffix(v, "…"))
 }
 
 func isKept(name string) bool {

@@ -38,7 +38,7 @@ func TestG4_OneAttemptIsOneRequest(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "GET", "HEAD", "DELETE", "OPTIONS"} {
 		for _, body := range []string{"", "{}"} {
 			for _, header := range []string{"Idempotency-Key", "X-Idempotency-Key", "idempotency-key"} {
-				for _, transport := range []bool{false, true} { // which most of these would not go by without TLS
+				for _, transport := range []bool{false, true} { // most of these take it only with TLS
 					var requests atomic.Int32
 					s := sender(t, Options{})
 					req := hook(t, raw(t, dropsSecond(&requests)))

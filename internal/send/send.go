@@ -154,7 +154,7 @@ func (s *Sender) Stream(ctx context.Context, r *Request, limits Timeouts) (*http
 	reply.Took = s.now().Sub(reply.At)
 	reply.Sent = t.connected.Load()
 	if err == nil && !late {
-		reply.Response = &seawall.Response{Status: resp.StatusCode, Proto: resp.Proto, Headers: selected(resp.Header)}
+		reply.Response = &seawall.Response{Status: resp.StatusCode, Proto: resp.Proto, Headers: selected(resp.Header.Clone())}
 		resp.Body = &streamed{resp.Body, cancel}
 		return resp, reply
 	}

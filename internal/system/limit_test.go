@@ -105,7 +105,7 @@ func TestG8_ConcurrencyIsSharedOut(t *testing.T) {
 						most = max(most, flight)
 						by[name]++
 						mu.Unlock()
-						time.Sleep(330 * time.Millisecond) // longer than from one's asking to the other's, and never just over at it
+						time.Sleep(330 * time.Millisecond) // longer than from one's asking to the other's
 						mu.Lock()
 						flight--
 						mu.Unlock()

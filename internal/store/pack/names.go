@@ -3,7 +3,8 @@ package pack
 // headerNames are names of headers that come often, each packed as its number, one
 // byte, and not as its text: an attempt would else be a third longer. What is
 // stored says them by their place here, so that names are only ever added, at the
-// end.
+// end, and by a release that does not write them yet: the one before it could not
+// read them.
 var headerNames = [...]string{
 	1: "Content-Type", "Content-Length", "User-Agent", "Date", "Accept", "Accept-Encoding", "Traceparent",
 	"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature", "Idempotency-Key",
@@ -40,7 +41,7 @@ func (p *packer) name(v string) {
 }
 
 func (u *unpacker) name() string {
-	if u.layout < 2 {
+	if u.layout < layoutHeaders {
 		return u.text()
 	}
 	switch n := u.uint(); {

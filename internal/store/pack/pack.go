@@ -13,12 +13,16 @@ import (
 	"github.com/seawall-dev/seawall/seawall"
 )
 
-// layout is the first byte of every blob. In 1 names of headers are all texts.
-const layout = 2
+// The layout is the first byte of every blob. One with headers has the second, in
+// which names of theirs are numbers; the first had texts for all, and is read.
+const (
+	layout        = 1
+	layoutHeaders = 2
+)
 
 type packer []byte
 
-func newPacker(size int) packer { return append(make(packer, 0, size), layout) }
+func newPacker(size int, layout byte) packer { return append(make(packer, 0, size), layout) }
 
 func (p *packer) uint(v uint64) { *p = binary.AppendUvarint(*p, v) }
 func (p *packer) int(v int64)   { *p = binary.AppendVarint(*p, v) }
@@ -53,7 +57,7 @@ type unpacker struct {
 }
 
 func unpack(b []byte) *unpacker {
-	if len(b) == 0 || b[0] == 0 || b[0] > layout {
+	if len(b) == 0 || b[0] == 0 || b[0] > layoutHeaders {
 		return &unpacker{err: errPacked}
 	}
 	return &unpacker{b: b[1:], layout: b[0]}
@@ -129,7 +133,7 @@ func (u *unpacker) headers() http.Header {
 
 // Attempt packs an attempt.
 func Attempt(a *seawall.Attempt) []byte {
-	p := newPacker(640) // of a usual one, which is then not copied as it grows
+	p := newPacker(640, layoutHeaders) // of a usual one, which is then not copied as it grows
 	p.int(int64(a.N))
 	p.int(a.At.UnixMicro())
 	p.int(int64(a.Took))
@@ -140,7 +144,7 @@ func Attempt(a *seawall.Attempt) []byte {
 	p.text(a.Node)
 	p.request(&a.Request)
 	p.response(a.Response)
-	if a.Step != seawall.Send || a.Destination != "" || len(a.Asked) > 0 { // of few: programs before this one stop reading here
+	if a.Step != seawall.Send || a.Destination != "" || len(a.Asked) > 0 { // of few: without them it may end here
 		p.uint(uint64(a.Step))
 		p.text(a.Destination)
 	}
@@ -243,7 +247,7 @@ func Headers(h http.Header) []byte {
 	if len(h) == 0 {
 		return nil
 	}
-	p := newPacker(256)
+	p := newPacker(256, layoutHeaders)
 	p.headers(h)
 	return p
 }
@@ -263,7 +267,7 @@ func Plan(ds []seawall.Decision) []byte {
 	if len(ds) == 0 {
 		return nil
 	}
-	p := newPacker(64)
+	p := newPacker(64, layout)
 	p.uint(uint64(len(ds)))
 	for _, d := range ds {
 		p.text(d.Route)
@@ -289,7 +293,7 @@ func ParsePlan(b []byte) ([]seawall.Decision, error) {
 
 // Request packs how an event came: method, URL, sender, proof and headers.
 func Request(e *seawall.Event) []byte {
-	p := newPacker(512)
+	p := newPacker(512, layoutHeaders)
 	p.text(e.Method)
 	p.text(e.URL)
 	p.text(e.Remote)

@@ -18,8 +18,8 @@ func usual() seawall.Attempt {
 		Request: seawall.Request{Method: "POST", URL: "https://orders.internal/"}, Response: &seawall.Response{Status: 500, Body: []byte("no")}}
 }
 
-// The program before reads what this one writes, and this one what that one wrote:
-// what came later lies at the end, and only where there is some.
+// What came later lies at the end, and only where there is some: attempts without
+// are as they were before.
 func TestWhatWasAskedIsKept(t *testing.T) {
 	want := usual()
 	want.Asked = []seawall.Exchange{
@@ -40,12 +40,12 @@ func TestWhatWasAskedIsKept(t *testing.T) {
 	}
 }
 
-func TestG10_AttemptsAreReadByTheProgramBefore(t *testing.T) {
+func TestG10_WhatAttemptsGotLaterIsAtTheirEnd(t *testing.T) {
 	plain, more := usual(), usual()
 	more.Step, more.Destination = seawall.Check, "orders"
 	a, b := Attempt(&plain), Attempt(&more)
 	if string(b[:len(a)]) != string(a) {
-		t.Error("what the program before reads is another")
+		t.Error("the step is not at the end")
 	}
 	for _, want := range []seawall.Attempt{plain, more} {
 		got, err := ParseAttempt(Attempt(&want))
@@ -120,7 +120,7 @@ func TestG10_NamesOfHeadersKeepTheirNumbers(t *testing.T) {
 	}
 	for i, name := range headerNames[1:] {
 		if name != http.CanonicalHeaderKey(name) || headerNumbers[name] != uint64(i+1) {
-			t.Errorf("number %d is %q, which no header is or which is there twice", i+1, name)
+			t.Errorf("number %d is %q, which is not as HTTP spells it, or is there twice", i+1, name)
 		}
 	}
 }

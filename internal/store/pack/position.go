@@ -10,7 +10,7 @@ import (
 // Position packs what a destination has seen of an entity. Waiting is not in it: a
 // store has it in a column.
 func Position(p *order.Position) []byte {
-	b := newPacker(160)
+	b := newPacker(160, layout)
 	b.mark(&p.Head)
 	b.mark(&p.Block)
 	b.time(p.Until)
