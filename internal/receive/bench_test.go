@@ -49,11 +49,14 @@ func desk() *Receiver {
 	})
 }
 
-// discard is a ResponseWriter that keeps nothing.
-type discard struct{ header http.Header }
+// discard is a ResponseWriter that keeps nothing but whether it was refused.
+type discard struct {
+	header  http.Header
+	refused int
+}
 
 func (d *discard) Header() http.Header         { return d.header }
-func (d *discard) WriteHeader(int)             {}
+func (d *discard) WriteHeader(status int)      { d.refused = status }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // What a request costs beside its provider, the plan and the store: 1 KiB.
@@ -62,13 +65,16 @@ func BenchmarkReceive(b *testing.B) {
 	body, text := bytes.NewReader(nil), make([]byte, 1024)
 	r := httptest.NewRequest(http.MethodPost, "/in/s", body)
 	r.Header.Set("Content-Type", "application/json")
-	w := &discard{http.Header{}}
+	w := &discard{header: http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
 		body.Reset(text)
 		r.Body = io.NopCloser(body)
 		clear(w.header)
 		rc.ServeHTTP(w, r)
+	}
+	if w.refused != 0 {
+		b.Errorf("it was refused with %d", w.refused)
 	}
 }
 
@@ -99,7 +105,10 @@ func BenchmarkServed(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if len(line) == 2 || line[0] == '{' {
+			switch {
+			case bytes.HasPrefix(line, []byte("HTTP/1.1 ")) && line[9] != '2':
+				b.Fatalf("it was refused: %s", line)
+			case len(line) == 2, line[0] == '{':
 				left--
 			}
 		}

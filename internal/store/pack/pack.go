@@ -48,7 +48,7 @@ func (p *packer) headers(h http.Header) {
 	}
 }
 
-var errPacked = errors.New("store: a packed column is damaged or of a later version")
+var errPacked = errors.New("store: a packed column is damaged, or a later seawall wrote it: run that one or a later one; seawall doctor tells whether the store is damaged")
 
 type unpacker struct {
 	b      []byte
