@@ -115,9 +115,10 @@ func boundMemory(limit int64, env func(string) string) (ballast []byte) {
 	return ballast
 }
 
-// outside is memory of the process that Go does not count: the program's own
-// text, and what SQLite takes beyond its pages, for which there is an eighth of
-// the limit (internal/app).
+// outside is memory of the process that Go does not count: some 25 MiB of the
+// program's own text, and a few for what SQLite takes beyond its pages, for which
+// there is an eighth of the limit (internal/app), and for threads; the rest is what
+// Go exceeds its bound by before it has collected.
 const outside = 32 << 20
 
 // roomy is the bound on memory from which there is room for ballast.

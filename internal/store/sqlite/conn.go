@@ -99,9 +99,17 @@ const (
 		PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;`
 )
 
-// cache bounds the pages that the connection keeps in memory.
+// pageTakes is how many times what SQLite counts for a page it takes of memory: a
+// page of 4 KiB with its header is handed out as 8 KiB.
+const pageTakes = 2
+
+// mostPages is what a connection keeps at most of what SQLite counts, however much
+// there may be.
+const mostPages = 8 << 20
+
+// cache bounds the memory that the connection's pages take.
 func (c *conn) cache(bytes int64) error {
-	return c.exec(fmt.Sprintf("PRAGMA cache_size = -%d", bytes>>10))
+	return c.exec(fmt.Sprintf("PRAGMA cache_size = -%d", min(bytes/pageTakes, mostPages)>>10))
 }
 
 // exec runs SQL text without arguments or results.

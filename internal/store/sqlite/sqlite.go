@@ -28,8 +28,8 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: nothing is logged
 
-	// Cache bounds the pages that all connections together keep in memory, in
-	// bytes; 0: 48 MiB. It lies outside what Go counts.
+	// Cache bounds the memory that the pages of all connections together take, in
+	// bytes; 0: as they are opened. It lies outside what Go counts.
 	Cache int64
 
 	// Exclusive makes this process the one that serves: a second one is
@@ -112,22 +112,26 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// bound keeps all connections' pages within bytes: half of them the writer's, a
-// quarter the readers', and the rest those of the two that move the log.
+// few is the memory for pages of the two connections that move the log: what they
+// move does not come by their pages.
+const few = 256 << 10
+
+// bound keeps all connections' pages within bytes: half of them the readers', and
+// most of the rest the writer's.
 func (s *Store) bound(bytes int64) error {
-	w, share := s.writer, min(bytes/(4*readers), 8<<20)
-	if err := w.cache(min(bytes/2, 8<<20)); err != nil {
+	w, m := s.writer, s.writer.mover
+	if err := errors.Join(w.cache(bytes/2-2*few), m.c.cache(few), m.keeper.cache(few)); err != nil {
 		return err
 	}
 	for range s.opened {
 		c := <-s.readers
-		err := c.cache(share)
+		err := c.cache(bytes / (2 * readers))
 		s.readers <- c
 		if err != nil {
 			return err
 		}
 	}
-	return errors.Join(w.mover.c.cache(share), w.mover.keeper.cache(share))
+	return nil
 }
 
 func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
