@@ -137,11 +137,11 @@ func overload(t *testing.T, memory int64, senders int, span time.Duration, most 
 	drained := time.Since(began)
 	high = max(high, peak(t, s.gateway.PID()))
 	s.delivered(20 * time.Second)
-	t.Logf("%d senders: %d acknowledged, others %v, the slowest in %s; peak %d MiB of %d; back after %s, drained in %s; p99 %s before, %s after",
-		senders, told.ok, told.by, told.slowest.Round(time.Millisecond), high>>20, memory>>20, back.Round(time.Millisecond),
+	t.Logf("%d senders: %d acknowledged, others %v, the slowest in %s; peak %d KiB of %d; back after %s, drained in %s; p99 %s before, %s after",
+		senders, told.ok, told.by, told.slowest.Round(time.Millisecond), high>>10, memory>>10, back.Round(time.Millisecond),
 		drained.Round(time.Millisecond), load.Quantile(quiet, 0.99).Round(10*time.Microsecond), load.Quantile(after, 0.99).Round(10*time.Microsecond))
 	if high > memory {
-		t.Errorf("%d MiB of memory, want at most %d", high>>20, memory>>20)
+		t.Errorf("%d KiB of memory, want at most %d", high>>10, memory>>10)
 	}
 	if told.by[503]+told.by[429] == 0 {
 		t.Error("nobody was refused: no overload")
