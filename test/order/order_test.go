@@ -162,7 +162,9 @@ func kill(s *rows.Scene, work context.Context, nodes, kills int, dice *rand.Rand
 // judge holds what the consumer took beside what was sent.
 func judge(s *rows.Scene, c *consumer, entities []*entity) {
 	s.Helper()
+	o := &operator{Scene: s, replayed: map[string]bool{}}
 	s.Until(3*rows.Patience, "all is delivered", func() bool {
+		o.tend()
 		for _, e := range entities {
 			if !has(c.took("/newest", e.name), versions) {
 				return false
@@ -213,10 +215,12 @@ func judge(s *rows.Scene, c *consumer, entities []*entity) {
 	for _, state := range []string{"pending", "sending", "held", "dead"} {
 		var page struct{ Data []struct{ ID, Reason string } }
 		s.Until(rows.Patience, "nothing is "+state, func() bool {
+			o.tend()
 			s.Ask(0, "/deliveries?limit=1&state="+state, &page)
 			return len(page.Data) == 0
 		})
 	}
+	s.Logf("%d dead letters for poison replayed, %d more that a newer version made pointless skipped", len(o.replayed), o.skipped)
 	s.Logf("%d requests, %d inversions, %d of %d entities outside the settle window, %d deliveries late", sent, inverted, outside, len(entities), late)
 }
 
