@@ -56,7 +56,8 @@ type fence struct {
 	token int64
 }
 
-// fill makes the columns. Rows are locked in the order of their ids.
+// fill makes the columns. Rows are locked in the order of their ids; the statement finds
+// the columns of a delivery by that order.
 func (f *fences) fill(cs *columns) {
 	ss := f.ss
 	cs.reset(len(settleTypes))

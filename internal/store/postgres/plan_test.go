@@ -345,3 +345,39 @@ func TestG7_AClaimPlannedWhenNothingWaitedReadsWhatItReturns(t *testing.T) {
 		t.Errorf("a claim of 100 read %d pages:\n%s", n, how)
 	}
 }
+
+// What settles must read what it settles and no more, also where it was planned while
+// next to nothing waited in a table that had been full: to read all of that looks
+// cheaper than to look deliveries up.
+func TestG7_ASettlementPlannedWhenLittleWaitedReadsWhatItSettles(t *testing.T) {
+	s := empty(t)
+	run(t, s, `INSERT INTO lane (system, shard, node, token) VALUES ('d0', 0, 'n1', 1); INSERT INTO queue (destination, lane) SELECT system, id FROM lane`)
+	add := `INSERT INTO delivery (id, event, part, queue, state, due, size, route, revision, flags, attempts, round)
+		SELECT i << 15 | 1, gen_random_uuid(), 0, 1, 0, now(), 500, 1, 1, 0, 0, 0 FROM generate_series(%d::bigint, %d) i`
+	few := fmt.Sprintf(add, 1, 1)
+	many := fmt.Sprintf(add, 100, 30000)
+	run(t, s, many+`; DELETE FROM delivery; `+few+`; ANALYZE delivery`)
+	c, err := s.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	const n = 100
+	statements := map[string]*statement{"what is settled": qSettle, "in lines": qSettleLined, "with its lines": qSettleLocking}
+	plans := map[string]prepared{}
+	for name, st := range statements {
+		plans[name] = plan(t, c, len(plans), pgx.TraceQueryStartData{SQL: st.sql, Args: settled(n, 1000*(len(plans)+1))})
+	}
+	run(t, s, many)
+	for name, p := range plans {
+		pages, how := p.pages(t, c)
+		t.Logf("%-16s %d pages", name, pages)
+		if pages > 20*n || strings.Contains(how, "Rows Removed by Join Filter") {
+			t.Errorf("%s: read %d pages, or what it did not settle:\n%s", name, pages, how)
+		}
+	}
+	var ended int
+	if err := c.QueryRow(t.Context(), "SELECT count(*) FROM finished").Scan(&ended); err != nil || ended != len(plans)*n/2 {
+		t.Errorf("%d were settled for good, want %d: %v", ended, len(plans)*n/2, err)
+	}
+}

@@ -407,29 +407,37 @@ func settleSQL(fits string) string {
 const settledIDs = " SELECT ARRAY(SELECT i FROM fence), ARRAY(SELECT id FROM done UNION ALL SELECT id FROM again)"
 
 // settleParts are the parts of the statement; first is looked at before anything else.
+//
+// Deliveries are found by their numbers and by nothing else, and what becomes of each
+// is taken from the columns by its place among the numbers, which are sorted. A join
+// of the two would leave it to the planner where to begin. It begins with the table
+// where that was nearly empty when it was last counted, as it is wherever deliveries
+// keep up, and then reads all of it, with all that has ended since the last vacuum.
 func settleParts(first, fits string) string {
-	return strings.NewReplacer("FIRST", first, "FITS", fits).Replace(`fence AS MATERIALIZED (
+	return strings.NewReplacer("FIRST", first, "FITS", fits,
+		"ENDS", "width_bucket(d.id, $4::int8[])", "GOES_ON", "width_bucket(d.id, $11::int8[])").Replace(`fence AS MATERIALIZED (
 	SELECT w.i FROM unnest($1::int4[], $2::text[], $3::int8[]) WITH ORDINALITY w(lane, node, token, i)
 	JOIN lane l ON l.id = w.lane WHERE FIRST AND l.node = w.node AND l.token = w.token FOR SHARE OF l
 ), done AS (
-	DELETE FROM delivery d USING (SELECT unnest($4::int8[]) AS id, unnest($5::int4[]) AS fence, unnest($6::int2[]) AS state,
-		unnest($7::timestamptz[]) AS at, unnest($8::int4[]) AS n, unnest($9::text[]) AS reason, unnest($10::bytea[]) AS last) x, queue q
-	WHERE d.id = x.id AND q.id = d.queue AND q.lane = ($1::int4[])[x.fence] AND (x.n IS NULL OR x.n = d.attempts + 1)
-		AND (x.fence IN (SELECT i FROM fence)) IS TRUE AND FITS
-	RETURNING d.*, x.state AS to_state, x.at AS at, x.n AS n, x.reason AS why, x.last AS last
+	DELETE FROM delivery d
+	WHERE d.id = ANY ($4::int8[]) AND ($5::int4[])[ENDS] = ANY (ARRAY(SELECT i FROM fence))
+		AND (SELECT q.lane FROM queue q WHERE q.id = d.queue) = ($1::int4[])[($5::int4[])[ENDS]]
+		AND coalesce(($8::int4[])[ENDS] = d.attempts + 1, true) AND FITS
+	RETURNING d.*, ENDS AS i
 ), finish AS (
 	INSERT INTO finished (part, id, event, queue, state, finished, size, route, revision, flags, attempts, round, since, created,
 		reason, entity, rank, last, origin)
-	SELECT part, id, event, queue, to_state, at, size, route, revision, flags & ~12::int2, coalesce(n, attempts), round + (n IS NOT NULL)::int4,
-		since, created, why, entity, rank, last, origin FROM done
+	SELECT part, id, event, queue, ($6::int2[])[i], ($7::timestamptz[])[i], size, route, revision, flags & ~12::int2,
+		coalesce(($8::int4[])[i], attempts), round + (($8::int4[])[i] IS NOT NULL)::int4,
+		since, created, ($9::text[])[i], entity, rank, ($10::bytea[])[i], origin FROM done
 ), again AS (
-	UPDATE delivery d SET state = x.state & 3, flags = (d.flags & ~12::int2) | (x.state & 12::int2), due = x.at, attempts = coalesce(x.n, d.attempts), round = d.round + (x.n IS NOT NULL)::int4,
-		reason = x.reason
-	FROM (SELECT unnest($11::int8[]) AS id, unnest($12::int4[]) AS fence, unnest($13::int2[]) AS state,
-		unnest($14::timestamptz[]) AS at, unnest($15::int4[]) AS n, unnest($16::text[]) AS reason, unnest($17::bytea[]) AS data) x, queue q
-	WHERE d.id = x.id AND q.id = d.queue AND q.lane = ($1::int4[])[x.fence] AND (x.n IS NULL OR x.n = d.attempts + 1)
-		AND (x.fence IN (SELECT i FROM fence)) IS TRUE AND FITS
-	RETURNING d.*, x.n AS n, x.data
+	UPDATE delivery d SET state = ($13::int2[])[GOES_ON] & 3, flags = (d.flags & ~12::int2) | (($13::int2[])[GOES_ON] & 12::int2),
+		due = ($14::timestamptz[])[GOES_ON], attempts = coalesce(($15::int4[])[GOES_ON], d.attempts),
+		round = d.round + (($15::int4[])[GOES_ON] IS NOT NULL)::int4, reason = ($16::text[])[GOES_ON]
+	WHERE d.id = ANY ($11::int8[]) AND ($12::int4[])[GOES_ON] = ANY (ARRAY(SELECT i FROM fence))
+		AND (SELECT q.lane FROM queue q WHERE q.id = d.queue) = ($1::int4[])[($12::int4[])[GOES_ON]]
+		AND coalesce(($15::int4[])[GOES_ON] = d.attempts + 1, true) AND FITS
+	RETURNING d.*, ($15::int4[])[GOES_ON] AS n, ($17::bytea[])[GOES_ON] AS data
 ), tried AS (
 	INSERT INTO attempt (part, delivery, n, data) SELECT part, id, n, data FROM again WHERE n IS NOT NULL
 )`)
