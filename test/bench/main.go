@@ -10,6 +10,7 @@
 //	go run ./test/bench -only postgres      one contender, for profiling
 //	go run ./test/bench -isolation          what bad destinations do to the others
 //	go run ./test/bench -builds OLD         processor time beside another build, in the same seconds
+//	go run ./test/bench -builds OLD -only postgres   acks beside another build at -rate, by turns
 //	go run ./test/bench -soak 10m           what grows on PostgreSQL under a steady load
 package main
 
@@ -23,6 +24,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -69,6 +71,8 @@ func main() {
 	switch {
 	case o.soak > 0:
 		r, err = soak(ctx, o)
+	case len(o.builds) > 0 && slices.Contains(o.only, "postgres"):
+		r, err = compareTurns(ctx, o)
 	case len(o.builds) > 0:
 		r, err = compareBuilds(ctx, o)
 	case o.isolate:
