@@ -63,7 +63,7 @@ func (s *Store) Accept(ctx context.Context, batch []store.Acceptance) ([]store.A
 		return nil, err
 	}
 	out := make([]store.Accepted, len(as))
-	err = s.write(ctx, size, func(t *txn) (err error) {
+	err = s.writeAlong(ctx, size, func(t *txn) (err error) {
 		for i := range as {
 			if out[i], err = t.accept(&as[i]); err != nil {
 				return err
@@ -83,7 +83,7 @@ var (
 	qSetKey = newQuery("UPDATE dedupe SET event = ?, body = ?, expires = ? WHERE key = ?")
 
 	qAddEvent = newQuery(`INSERT INTO event (seq, uid, source, received, occurred, flags, routing, revision, depth, cause,
-		type, entity, version, source_id, plan, request, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		type, entity, version, source_id, plan, request, body, fresh) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	qEventID = newQuery("SELECT uid FROM event WHERE seq = ?")
 )
 
@@ -104,10 +104,6 @@ func (t *txn) accept(a *acceptance) (store.Accepted, error) {
 		}
 	}
 	t.seq = seq
-	if err := t.addEvent(a, source, seq); err != nil {
-		return store.Accepted{}, err
-	}
-	e.Seq = seq
 	for i := range a.Deliveries {
 		d := &a.Deliveries[i]
 		if d.ID.IsZero() {
@@ -116,7 +112,22 @@ func (t *txn) accept(a *acceptance) (store.Accepted, error) {
 		if d.ID.Event() != e.ID {
 			return store.Accepted{}, seawall.Errorf(seawall.ErrInvalid, "accept %s: %s is not a delivery of it", e.ID, d.ID)
 		}
-		if err := t.addDelivery(deliveryKey(seq, d.ID.N()), d, e); err != nil {
+	}
+	said, err := t.holdBack(a, seq)
+	if err != nil {
+		return store.Accepted{}, err
+	}
+	if err := t.addEvent(a, source, seq, said); err != nil {
+		return store.Accepted{}, err
+	}
+	e.Seq = seq
+	for i := range a.Deliveries {
+		d := &a.Deliveries[i]
+		key := deliveryKey(seq, d.ID.N())
+		if t.isFresh(key) {
+			continue
+		}
+		if err := t.addDelivery(key, d, e); err != nil {
 			return store.Accepted{}, err
 		}
 	}
@@ -153,7 +164,8 @@ func (t *txn) claimKey(a *acceptance, source, seq int64) (first keyHolder, known
 	return first, false, t.use(qSetKey).int(seq).blob(a.BodyHash[:]).int(a.Expires.UnixMicro()).blob(key).exec()
 }
 
-func (t *txn) addEvent(a *acceptance, source, seq int64) error {
+// addEvent writes an event, with what it says of its fresh deliveries.
+func (t *txn) addEvent(a *acceptance, source, seq int64, said []byte) error {
 	e := a.Event
 	var flags int64
 	if e.Derived {
@@ -169,7 +181,7 @@ func (t *txn) addEvent(a *acceptance, source, seq int64) error {
 	} else {
 		st.blob(e.Cause[:])
 	}
-	err := st.text(e.Type).text(e.Entity).text(e.Version).text(e.SourceID).blob(a.plan).blob(a.request).blob(e.Body).exec()
+	err := st.text(e.Type).text(e.Entity).text(e.Version).text(e.SourceID).blob(a.plan).blob(a.request).blob(e.Body).blob(said).exec()
 	if constraint(err) {
 		return seawall.Errorf(seawall.ErrConflict, "accept %s: there is an event with this id", e.ID)
 	}

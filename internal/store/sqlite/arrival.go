@@ -49,7 +49,7 @@ func (t *txn) putArrival(st *stmt, a *seawall.Arrival, event int64) error {
 
 func (s *Store) Refuse(ctx context.Context, a seawall.Arrival) error {
 	a.Body = a.Body[:min(len(a.Body), keptBody)]
-	return s.write(ctx, len(a.Body)+512, func(t *txn) error {
+	return s.writeAlong(ctx, len(a.Body)+512, func(t *txn) error {
 		if err := t.addArrival(&a, 0); err != nil {
 			return err
 		}

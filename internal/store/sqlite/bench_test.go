@@ -38,7 +38,7 @@ func benchAcceptance(id string, now time.Time, destination, entity string) store
 func BenchmarkAccept(b *testing.B) {
 	for _, callers := range []int{1, 32, 256} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
-			s := open(b, filepath.Join(b.TempDir(), "seawall.db"), sqlite.Options{})
+			s := open(b, filepath.Join(b.TempDir(), "seawall.db"), sqlite.Options{Exclusive: true})
 			concurrently(b, callers, func(i int64) error {
 				_, err := s.Accept(context.Background(), []store.Acceptance{benchAcceptance(fmt.Sprint("evt_1Nabcdefghijkl", i), time.Now(), "orders", "")})
 				return err
@@ -57,7 +57,7 @@ func BenchmarkPath(b *testing.B) {
 		random  bool // source event ids that share no prefix
 	}{{"1", 1, false}, {"64", 64, false}, {"64random", 64, true}} {
 		b.Run(bm.name, func(b *testing.B) {
-			s := open(b, filepath.Join(b.TempDir(), "seawall.db"), sqlite.Options{})
+			s := open(b, filepath.Join(b.TempDir(), "seawall.db"), sqlite.Options{Exclusive: true})
 			ls, err := s.Acquire(b.Context(), "n1", []store.Lane{{System: "orders"}}, time.Hour)
 			if err != nil {
 				b.Fatal(err)
@@ -132,7 +132,7 @@ func BenchmarkClaimSettle(b *testing.B) {
 			if pending > 10_000 && testing.Short() {
 				b.Skip("takes half a minute to fill")
 			}
-			s := open(b, filepath.Join(b.TempDir(), "seawall.db"), sqlite.Options{})
+			s := open(b, filepath.Join(b.TempDir(), "seawall.db"), sqlite.Options{Exclusive: true})
 			fill(b, s, pending)
 			ls, err := s.Acquire(b.Context(), "n1", []store.Lane{{System: "orders"}}, time.Hour)
 			if err != nil {

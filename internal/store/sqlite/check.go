@@ -199,6 +199,13 @@ func (c *conn) crossCheck(ctx context.Context) (problems []string, err error) {
 			return problems, err
 		}
 	}
+	gone, err := c.missing(maxProblems)
+	for _, key := range gone {
+		problems = append(problems, fmt.Sprintf("delivery %d of event %d is missing", keyN(key), keyEvent(key)))
+	}
+	if err != nil {
+		return problems, err
+	}
 	more, err := c.unreadable(ctx)
 	return append(problems, more...), err
 }
@@ -213,6 +220,8 @@ func (c *conn) unreadable(ctx context.Context) (problems []string, err error) {
 		{"the request of event", "SELECT seq, request FROM event", func(b []byte) error { return pack.ParseRequest(b, &seawall.Event{}, true) }},
 		{"the last attempt of delivery", "SELECT id, last FROM finished WHERE last IS NOT NULL", func(b []byte) error { _, err := pack.ParseAttempt(b); return err }},
 		{"the headers of the answer to delivery", "SELECT delivery, headers FROM answer WHERE headers IS NOT NULL", func(b []byte) error { _, err := pack.ParseHeaders(b); return err }},
+		{"what is said of the deliveries of event", "SELECT seq, fresh FROM event WHERE fresh IS NOT NULL",
+			func(b []byte) error { return (&saying{said: b}).each(func(int64, fresh) error { return nil }) }},
 		{"what is kept of position", "SELECT id, data FROM position", func(b []byte) error { _, err := pack.ParsePosition(b); return err }},
 		{"an attempt of delivery", "SELECT delivery, data FROM attempt", func(b []byte) error { _, err := pack.ParseAttempt(b); return err }},
 	} {

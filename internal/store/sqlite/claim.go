@@ -23,6 +23,7 @@ func (s *Store) Claim(ctx context.Context, l store.Lease, cl store.Claim) (due [
 	if !ok {
 		return nil, time.Time{}, nil // nothing was ever planned for it
 	}
+	s.show(ctx, queue)
 	err = s.read(ctx, func(c *conn) error {
 		due, next = nil, time.Time{}
 		bytes, now := 0, cl.Now.UnixMicro()
@@ -84,7 +85,7 @@ func (s *Store) claimed(c *conn, key int64) (out store.Claimed, err error) {
 var qSetState = newQuery("UPDATE unfinished SET state = ? WHERE id = ?")
 
 func (s *Store) Begin(ctx context.Context, l store.Lease, ids []seawall.DeliveryID) (begun []seawall.DeliveryID, err error) {
-	err = s.write(ctx, 64*len(ids), func(t *txn) error {
+	err = s.writeAlong(ctx, 64*len(ids), func(t *txn) error {
 		begun = nil
 		if !t.stands(l) {
 			return nil
@@ -97,7 +98,7 @@ func (s *Store) Begin(ctx context.Context, l store.Lease, ids []seawall.Delivery
 			if !ok {
 				continue
 			}
-			now, found, err := t.standing(qUnfinishedNow, key)
+			now, found, err := t.unfinished(key, false)
 			if err != nil {
 				return err
 			}

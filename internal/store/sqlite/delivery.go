@@ -167,8 +167,18 @@ func (s *Store) deliveries(c *conn, from, to int64) (ds []seawall.Delivery, err 
 }
 
 func (s *Store) Delivery(ctx context.Context, id seawall.DeliveryID) (*seawall.Delivery, error) {
-	var d *seawall.Delivery
-	err := s.read(ctx, func(c *conn) error {
+	d, err := s.delivery(ctx, id)
+	if errors.Is(err, seawall.ErrNotFound) && s.fresh.of(everyQueue) > 0 {
+		if err := s.show(ctx, everyQueue); err != nil {
+			return nil, err
+		}
+		return s.delivery(ctx, id)
+	}
+	return d, err
+}
+
+func (s *Store) delivery(ctx context.Context, id seawall.DeliveryID) (d *seawall.Delivery, err error) {
+	err = s.read(ctx, func(c *conn) error {
 		key, err := c.deliveryKey(id)
 		if err != nil {
 			return err
@@ -187,6 +197,7 @@ func (s *Store) Delivery(ctx context.Context, id seawall.DeliveryID) (*seawall.D
 }
 
 func (s *Store) DeliveriesOf(ctx context.Context, id seawall.EventID) (ds []seawall.Delivery, err error) {
+	s.show(ctx, everyQueue)
 	err = s.read(ctx, func(c *conn) error {
 		seq, err := c.eventSeq(id)
 		if err != nil {

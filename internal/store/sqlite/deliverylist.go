@@ -11,6 +11,9 @@ import (
 const deliveryWidth = int64(stretch) << 15
 
 func (s *Store) ListDeliveries(ctx context.Context, f store.DeliveryFilter, p store.Page) (list store.List[seawall.Delivery], err error) {
+	if f.State == nil || !f.State.Final() {
+		s.show(ctx, everyQueue)
+	}
 	err = s.read(ctx, func(c *conn) error {
 		l := &listing[seawall.Delivery]{kind: 'd'}
 		l.scan = func(st *stmt) (int64, seawall.Delivery, error) {

@@ -88,6 +88,7 @@ var qOldestDue = newQuery(`SELECT due FROM unfinished INDEXED BY unfinished_read
 	WHERE queue = ? AND state = 0 ORDER BY due LIMIT 1`)
 
 func (s *Store) Depths(ctx context.Context) ([]store.Depth, error) {
+	s.show(ctx, everyQueue) // for when the oldest is due
 	byName := map[string]*store.Depth{}
 	err := s.read(ctx, func(c *conn) error {
 		for id, n := range s.depths.snapshot() {

@@ -10,6 +10,7 @@ import (
 )
 
 func (s *Store) Export(ctx context.Context, p store.Part, after int64, limit int) (store.Chunk, error) {
+	s.show(ctx, everyQueue)
 	out := store.Chunk{Part: p, After: after, Next: after}
 	err := s.read(ctx, func(c *conn) error {
 		// One moment for all that a row brings along.

@@ -69,7 +69,7 @@ func (t *txn) importEvent(m *store.MovedEvent, a *acceptance) error {
 	if err != nil {
 		return err
 	}
-	if err := t.addEvent(a, source, e.Seq); err != nil {
+	if err := t.addEvent(a, source, e.Seq, nil); err != nil {
 		return err
 	}
 	if k := m.Key; k != nil {

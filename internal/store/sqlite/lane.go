@@ -116,7 +116,7 @@ func lease(k laneKey, l laneState, now time.Time, ttl time.Duration) store.Lease
 }
 
 func (s *Store) Renew(ctx context.Context, leases []store.Lease, ttl time.Duration) (renewed []store.Lease, err error) {
-	err = s.write(ctx, 64*len(leases), func(t *txn) error {
+	err = s.writeAlong(ctx, 64*len(leases), func(t *txn) error {
 		renewed = nil
 		now := s.now()
 		for _, have := range leases {

@@ -48,7 +48,7 @@ func (s *Store) Settle(ctx context.Context, ss []store.Settlement) ([]store.Sett
 	// Attempts end in any order; rows that are neighbours are written in theirs.
 	slices.SortStableFunc(in, func(a, b settlement) int { return cmp.Compare(a.Seq, b.Seq) })
 	out := make([]store.Settled, len(ss))
-	err := s.write(ctx, size, func(t *txn) (err error) {
+	err := s.writeAlong(ctx, size, func(t *txn) (err error) {
 		for i := range in {
 			if out[in[i].place], err = t.settle(&in[i]); err != nil {
 				return err
@@ -121,6 +121,18 @@ func (t *txn) standing(q *query, key int64) (s standing, found bool, err error) 
 	return s, found, st.done()
 }
 
+// unfinished is where a delivery stands that has not ended. Unless it ends now, it is
+// not fresh any longer.
+func (t *txn) unfinished(key int64, ends bool) (standing, bool, error) {
+	if f, ok := t.fresh.rows[key]; ok && ends {
+		return f.standing(), true, nil
+	}
+	if err := t.makeRow(key); err != nil {
+		return standing{}, false, err
+	}
+	return t.standing(qUnfinishedNow, key)
+}
+
 func (t *txn) settle(in *settlement) (store.Settled, error) {
 	in.Next = nil
 	if !t.stands(in.Lease) {
@@ -133,7 +145,7 @@ func (t *txn) settle(in *settlement) (store.Settled, error) {
 	if err != nil || !ok {
 		return store.Ended, err
 	}
-	now, found, err := t.standing(qUnfinishedNow, key)
+	now, found, err := t.unfinished(key, in.State.Final())
 	if err != nil {
 		return 0, err
 	}
@@ -223,6 +235,9 @@ func (t *txn) finish(in *settlement, key int64, now standing) error {
 		text(now.entity).blob(now.rank).orNull(now.origin).exec()
 	if err != nil {
 		return err
+	}
+	if _, ok := t.takeFresh(key); ok {
+		return nil
 	}
 	return t.use(qUnqueue).int(key).exec()
 }

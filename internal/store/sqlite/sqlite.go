@@ -48,7 +48,10 @@ type Store struct {
 
 	names  *names
 	depths *depths
+	fresh  freshCount
 	stats  stats
+
+	holdsBack bool // deliveries may be fresh: this is the process that serves
 
 	nodesMu sync.Mutex
 	nodes   map[string]alive
@@ -79,6 +82,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		queue:   &opQueue{wake: make(chan struct{}, 1)},
 		names:   &names{texts: map[int64]string{}, ids: map[string]int64{}, lines: map[int64]line{}, byLine: map[line]int64{}},
 		depths:  &depths{queues: map[int64]*depth{}},
+		fresh:   freshCount{queues: map[int64]int{}},
 		nodes:   map[string]alive{},
 		shares:  map[string]map[string]store.Sharer{},
 		readers: make(chan *conn, readers),
@@ -145,7 +149,8 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 	if err != nil {
 		return err
 	}
-	s.writer = &writer{conn: c, s: s, version: -1}
+	s.writer = &writer{conn: c, s: s, version: -1, fresh: freshOnes{rows: map[int64]fresh{}}}
+	s.holdsBack = exclusive
 	if _, err := migrate(ctx, s.path, migrations); err != nil {
 		return err
 	}
@@ -169,7 +174,10 @@ func (s *Store) open(ctx context.Context, exclusive bool) (err error) {
 		if err := t.use(qFreeLanes).exec(); err != nil {
 			return err
 		}
-		return t.loadLanes()
+		if err := t.loadLanes(); err != nil {
+			return err
+		}
+		return t.recoverFresh()
 	}}}, errs)
 	if err == nil {
 		err = errs[0]
@@ -201,11 +209,12 @@ func (w *writer) load() error {
 			return err
 		}
 	}
-	st := w.use(qLastSeq)
-	if st.next() {
-		w.seq = st.getInt()
+	var err error
+	if w.seq, err = one(w.use(qLastSeq)); err != nil {
+		return err
 	}
-	return st.done()
+	w.fresh.mark, err = one(w.use(qMemo).word(memoFresh))
+	return err
 }
 
 // read runs f on a connection of its own. While a statement of it is open, all

@@ -47,7 +47,7 @@ func (s *Store) SetSystem(ctx context.Context, next store.SystemState, outcomes 
 	if err != nil {
 		return now, false, err
 	}
-	err = s.write(ctx, size+256, func(t *txn) error {
+	err = s.writeAlong(ctx, size+256, func(t *txn) error {
 		now, done = store.SystemState{System: next.System}, false
 		st := t.use(qSystem).word(next.System)
 		if st.next() {
@@ -84,7 +84,7 @@ var (
 )
 
 func (s *Store) Take(ctx context.Context, system string, r store.Rate, want int) (permits int, wait time.Duration, err error) {
-	err = s.write(ctx, 64, func(t *txn) error {
+	err = s.writeAlong(ctx, 64, func(t *txn) error {
 		now := s.now()
 		level, at := int64(0), now
 		st := t.use(qRate).word(system)

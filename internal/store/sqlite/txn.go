@@ -11,10 +11,11 @@ import (
 // is undone if it rolls back; what others may see is published after commit.
 type txn struct {
 	*writer
-	start  mark
-	depths []depthChange
-	undos  []func()
-	afters []func()
+	start   mark
+	depths  []depthChange
+	renewed []freshChange
+	undos   []func()
+	afters  []func()
 }
 
 // depthChange moves deliveries of a queue from or to a state.
@@ -26,17 +27,20 @@ type depthChange struct {
 
 // mark is a point of a transaction to which its memory can be set back.
 type mark struct {
-	seq                   int64
-	depths, undos, afters int
+	seq                            int64
+	depths, renewed, undos, afters int
 }
 
-func (t *txn) mark() mark { return mark{t.seq, len(t.depths), len(t.undos), len(t.afters)} }
+func (t *txn) mark() mark {
+	return mark{t.seq, len(t.depths), len(t.renewed), len(t.undos), len(t.afters)}
+}
 
 // reset forgets what was noted since the mark, by an op that wrote nothing.
 func (t *txn) reset(m mark) {
 	for i := len(t.undos) - 1; i >= m.undos; i-- {
 		t.undos[i]()
 	}
+	t.undoFresh(m.renewed)
 	t.seq = m.seq
 	t.depths, t.undos, t.afters = t.depths[:m.depths], t.undos[:m.undos], t.afters[:m.afters]
 }
@@ -46,6 +50,7 @@ func (t *txn) undo() { t.reset(t.start) }
 // publish shows others what the committed transaction changed.
 func (t *txn) publish() {
 	t.s.depths.apply(t.depths)
+	t.s.fresh.apply(t.renewed)
 	for _, f := range t.afters {
 		f()
 	}

@@ -16,7 +16,7 @@ var (
 
 func (s *Store) Ping(ctx context.Context) error {
 	var wrote int64
-	err := s.write(ctx, 64, func(t *txn) error {
+	err := s.writeAlong(ctx, 64, func(t *txn) error {
 		n, err := one(t.use(qMemo).word("ping"))
 		if err != nil {
 			return err

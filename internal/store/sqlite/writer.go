@@ -20,10 +20,12 @@ const (
 
 // op is one method's share of a commit.
 type op struct {
-	run   func(*txn) error
-	size  int // bytes it will write, roughly
-	taken atomic.Bool
-	done  chan error // holds one answer
+	run    func(*txn) error
+	size   int  // bytes it will write, roughly
+	along  bool // deliveries may be fresh while it runs; before all others they get their rows
+	urgent bool // it is not refused, however many wait
+	taken  atomic.Bool
+	done   chan error // holds one answer
 }
 
 // queue is what waits for the writer. It is bounded in number and bytes, so
@@ -42,7 +44,7 @@ func (q *opQueue) push(o *op) error {
 	if q.closed {
 		return errClosed
 	}
-	if len(q.ops) >= maxWaiting || q.bytes+o.size > maxWaitBytes && len(q.ops) > 0 {
+	if !o.urgent && (len(q.ops) >= maxWaiting || q.bytes+o.size > maxWaitBytes && len(q.ops) > 0) {
 		return seawall.Errorf(seawall.ErrUnavailable, "store: %d writes wait already", len(q.ops))
 	}
 	q.ops = append(q.ops, o)
@@ -87,10 +89,19 @@ var errClosed = seawall.Errorf(seawall.ErrUnavailable, "store: closed")
 // durable. f may be run again, from the start, if the transaction was rolled
 // back for a neighbour's sake; it must set its results, never add to them.
 func (s *Store) write(ctx context.Context, size int, f func(*txn) error) error {
+	return s.do(ctx, &op{run: f, size: size})
+}
+
+// writeAlong is write for what needs no row of a delivery that may be fresh.
+func (s *Store) writeAlong(ctx context.Context, size int, f func(*txn) error) error {
+	return s.do(ctx, &op{run: f, size: size, along: true})
+}
+
+func (s *Store) do(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	o := &op{run: f, size: size, done: make(chan error, 1)}
+	o.done = make(chan error, 1)
 	if err := s.queue.push(o); err != nil {
 		return err
 	}
@@ -116,6 +127,7 @@ type writer struct {
 	linesByID  map[int64]line
 	lanes      map[laneKey]laneState
 	seen       seen
+	fresh      freshOnes
 	sweep      sweep
 	refused    map[kind]int64
 	refusedAll int64
@@ -144,11 +156,15 @@ func (s *Store) writeLoop(w *writer) {
 			w.checkpoint()
 		}
 	}
-	// Closed: run what came before.
+	// Closed: run what came before, and leave nothing to whoever opens it next.
 	for {
 		if w.batch = s.queue.take(w.batch[:0]); len(w.batch) == 0 {
-			return
+			break
 		}
+		w.commit()
+	}
+	if len(w.fresh.rows) > 0 {
+		w.batch = append(w.batch, &op{run: (*txn).clearFresh, done: make(chan error, 1)})
 		w.commit()
 	}
 }
@@ -215,12 +231,18 @@ func (w *writer) transact(ops []*op, errs []error) (again bool, err error) {
 	if err := w.use(qBegin).exec(); err != nil {
 		return false, err
 	}
-	if err := w.refresh(); err != nil {
-		w.rollback(&txn{writer: w, start: mark{seq: w.seq}})
+	t := &txn{writer: w, start: mark{seq: w.seq}}
+	if err := t.prepare(); err != nil {
+		w.rollback(t)
 		return false, err
 	}
-	t := &txn{writer: w, start: mark{seq: w.seq}}
 	for i, o := range ops {
+		if !o.along {
+			if err := t.makeRows(everyQueue); err != nil {
+				w.rollback(t)
+				return false, err
+			}
+		}
 		before, mark := w.totalChanges(), t.mark()
 		errs[i] = t.try(o.run)
 		if errs[i] == nil {
@@ -252,21 +274,24 @@ func (w *writer) rollback(t *txn) {
 	t.undo()
 }
 
-// refresh reads the writer's own knowledge anew if another process changed the
-// store since it was read.
-func (w *writer) refresh() error {
-	st := w.use(qDataVersion)
+// prepare begins a transaction: it reads the writer's own knowledge anew if another
+// process changed the store since it was read.
+func (t *txn) prepare() error {
+	st := t.use(qDataVersion)
 	st.next()
 	v := st.getInt()
 	if err := st.done(); err != nil {
 		return err
 	}
-	if v == w.version {
-		return nil
+	if v == t.version {
+		return t.age()
 	}
-	if err := w.load(); err != nil {
+	if err := t.makeRows(everyQueue); err != nil { // what is counted is rows
 		return err
 	}
-	w.version = v
+	if err := t.load(); err != nil {
+		return err
+	}
+	t.version, t.start.seq = v, t.seq
 	return nil
 }

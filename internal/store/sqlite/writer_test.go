@@ -31,7 +31,7 @@ func openTest(t *testing.T) *Store {
 func hold(t *testing.T, s *Store) (release func()) {
 	t.Helper()
 	running, done := make(chan struct{}), make(chan struct{})
-	go s.write(context.Background(), 0, func(*txn) error {
+	go s.writeAlong(context.Background(), 0, func(*txn) error {
 		close(running)
 		<-done
 		return nil
