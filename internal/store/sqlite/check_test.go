@@ -51,6 +51,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{aPosition + "UPDATE position SET head = 0, waiting = 1; UPDATE unfinished SET line = 1, state = 1, reason = 'earlier', due = 253370764800000000",
 			"in the line of position 1 some wait, and nothing will give one its turn"},
 		{aPosition + "UPDATE position SET data = x'ff'", "what is kept of position 1 cannot be read"},
+		{"UPDATE event SET fresh = x'01030103' || x'00'; UPDATE memo SET value = 1 WHERE key = 'fresh'; INSERT INTO memo VALUES ('fresh', 1) ON CONFLICT DO NOTHING", "delivery 3 of event 1 is missing"},
+		{"UPDATE event SET fresh = x'ff'", "what is said of the deliveries of event 1 cannot be read"},
 		{"INSERT INTO unresolved VALUES (7, 'order', 's', 'r', 1, 1)", "event 7 waits to learn whose its record is, and is not there"},
 		{"INSERT INTO alias VALUES ('u/a', 'u/b'); INSERT INTO link (entity, system, record, name, at) VALUES ('u/a', 's', 'r', 'u', 1)",
 			"link 1 is of an entity that was merged into another"},

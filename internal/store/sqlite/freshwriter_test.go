@@ -143,8 +143,8 @@ func TestG2_FreshDeliveriesAreFew(t *testing.T) {
 		}
 		return mark
 	}
-	delivered(t, s, l, accepted(t, s, markStep))
-	stuck := accepted(t, s, 1)
+	first, stuck := accepted(t, s, markStep), accepted(t, s, 1)
+	delivered(t, s, l, first)
 	for range 3 {
 		delivered(t, s, l, accepted(t, s, 300))
 	}
