@@ -158,13 +158,11 @@ func (q *queue) empty() {
 }
 
 func (q *queue) stopped() bool {
-	select {
+	select { // of one case: it is asked often, and this takes no lock
 	case <-q.halted:
 		return true
-	case <-q.lane.ctx.Done():
-		return true
 	default:
-		return false
+		return q.lane.ctx.Err() != nil
 	}
 }
 

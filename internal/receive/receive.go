@@ -59,11 +59,8 @@ type Receiver struct {
 	requests atomic.Int64 // being received now
 	bytes    atomic.Int64 // of bodies held now
 	refusals chan seawall.Arrival
+	deadline deadline // for a commit
 }
-
-// acceptTimeout bounds the wait for a commit. Providers give up after 3 s at
-// the earliest; a commit that takes longer is better retried than waited for.
-const acceptTimeout = 10 * time.Second
 
 // New makes a Receiver. Run must run beside it.
 func New(o Options) *Receiver {

@@ -1,7 +1,6 @@
 package receive
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -157,7 +156,7 @@ const (
 	// answerTime is left for the commit and the answer after the body: without
 	// it a long body would use up the server's WriteTimeout, and an event that
 	// is stored would not be acknowledged.
-	answerTime = acceptTimeout + 20*time.Second
+	answerTime = acceptTimeout + deadlineStep + 20*time.Second
 )
 
 // hurry bounds the time in which a body must arrive: a short one soon, a long one
@@ -288,10 +287,8 @@ func (v *visit) accept(items []provider.Item, problem string) {
 	}
 	// What has been verified is accepted even if the sender hangs up meanwhile:
 	// his next try is then recognised as a duplicate.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), acceptTimeout)
-	defer cancel()
 	accepted := v.rc.Reserve(batch)
-	done, err := v.rc.Store.Accept(ctx, batch)
+	done, err := v.rc.Store.Accept(v.rc.deadline.context(), batch)
 	accepted(done)
 	if err != nil {
 		v.rc.Log.Warn("accept refused", "source", v.source.Name, "error", err)

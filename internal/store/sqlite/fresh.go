@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/seawall-dev/seawall/seawall"
@@ -151,9 +152,11 @@ func (t *txn) makeRows(queue int64) error {
 // comes before all else in a transaction: what has gone by then does not come back.
 func (t *txn) age() error {
 	o := &t.fresh
-	for len(o.keys) > 0 && !t.isFresh(o.keys[0]) {
-		o.keys = o.keys[1:]
+	gone := 0
+	for gone < len(o.keys) && !t.isFresh(o.keys[gone]) {
+		gone++
 	}
+	o.keys = slices.Delete(o.keys, 0, gone)
 	oldest := t.seq + 1
 	for _, key := range o.keys {
 		if !t.isFresh(key) {

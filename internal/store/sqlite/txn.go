@@ -25,6 +25,14 @@ type depthChange struct {
 	by    int64
 }
 
+// begin makes t the next transaction, in the memory of the one before.
+func (t *txn) begin(w *writer) *txn {
+	clear(t.undos[:cap(t.undos)])
+	clear(t.afters[:cap(t.afters)])
+	*t = txn{writer: w, start: mark{seq: w.seq}, depths: t.depths[:0], renewed: t.renewed[:0], undos: t.undos[:0], afters: t.afters[:0]}
+	return t
+}
+
 // mark is a point of a transaction to which its memory can be set back.
 type mark struct {
 	seq                            int64

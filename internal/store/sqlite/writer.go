@@ -138,6 +138,7 @@ type writer struct {
 	batch      []*op
 	run        []*op
 	errs       []error
+	txn        txn // the one under way; its memory is used again
 }
 
 func (s *Store) writeLoop(w *writer) {
@@ -231,7 +232,7 @@ func (w *writer) transact(ops []*op, errs []error) (again bool, err error) {
 	if err := w.use(qBegin).exec(); err != nil {
 		return false, err
 	}
-	t := &txn{writer: w, start: mark{seq: w.seq}}
+	t := w.txn.begin(w)
 	if err := t.prepare(); err != nil {
 		w.rollback(t)
 		return false, err
