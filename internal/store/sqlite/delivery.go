@@ -167,8 +167,9 @@ func (s *Store) deliveries(c *conn, from, to int64) (ds []seawall.Delivery, err 
 }
 
 func (s *Store) Delivery(ctx context.Context, id seawall.DeliveryID) (*seawall.Delivery, error) {
+	some := s.fresh.of(everyQueue) > 0 // asked first: it may end meanwhile
 	d, err := s.delivery(ctx, id)
-	if errors.Is(err, seawall.ErrNotFound) && s.fresh.of(everyQueue) > 0 {
+	if errors.Is(err, seawall.ErrNotFound) && some {
 		if err := s.show(ctx, everyQueue); err != nil {
 			return nil, err
 		}

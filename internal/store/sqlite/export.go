@@ -10,8 +10,10 @@ import (
 )
 
 func (s *Store) Export(ctx context.Context, p store.Part, after int64, limit int) (store.Chunk, error) {
-	s.show(ctx, everyQueue)
 	out := store.Chunk{Part: p, After: after, Next: after}
+	if err := s.show(ctx, everyQueue); err != nil {
+		return out, err
+	}
 	err := s.read(ctx, func(c *conn) error {
 		// One moment for all that a row brings along.
 		if err := c.exec("BEGIN"); err != nil {

@@ -106,7 +106,11 @@ func (t *txn) holdBack(a *acceptance, seq int64) (said []byte, err error) {
 		if f.route, err = t.name(d.Route); err != nil {
 			return nil, err
 		}
-		t.addFresh(deliveryKey(seq, d.ID.N()), f)
+		key := deliveryKey(seq, d.ID.N())
+		if t.isFresh(key) {
+			return nil, seawall.Errorf(seawall.ErrConflict, "accept %s: it has two deliveries %s", e.ID, d.ID)
+		}
+		t.addFresh(key, f)
 		t.moved(f.queue, seawall.Pending, 1)
 		said = appendFresh(said, d.ID.N(), &f)
 	}
@@ -122,15 +126,21 @@ func plain(d *seawall.Delivery, e *seawall.Event) bool {
 }
 
 var qMakeRow = newQuery(`INSERT INTO unfinished (id, queue, state, due, route, revision, flags, attempts, round, entity)
-	VALUES (?, ?, 0, ?, ?, ?, ?, 0, 0, ?)`)
+	VALUES (?, ?, 0, ?, ?, ?, ?, 0, 0, ?) ON CONFLICT DO NOTHING`)
 
-// makeRow gives a delivery its row, if it is fresh.
+// makeRow gives a delivery its row, if it is fresh. Where one is there already, which
+// only a damaged store has, it stands: the others go on (G7).
 func (t *txn) makeRow(key int64) error {
 	f, ok := t.takeFresh(key)
 	if !ok {
 		return nil
 	}
-	return t.use(qMakeRow).int(key).int(f.queue).int(f.due).int(f.route).int(f.revision).int(f.flags).text(f.entity).exec()
+	err := t.use(qMakeRow).int(key).int(f.queue).int(f.due).int(f.route).int(f.revision).int(f.flags).text(f.entity).exec()
+	if err == nil && t.changes() == 0 {
+		t.s.log.Error("a delivery that was just accepted is there already: run seawall check", "event", keyEvent(key), "delivery", keyN(key))
+		t.moved(f.queue, seawall.Pending, -1)
+	}
+	return err
 }
 
 // everyQueue is the number of no queue.
@@ -138,6 +148,9 @@ const everyQueue = 0
 
 // makeRows does so for all that are fresh in a queue, or in every one.
 func (t *txn) makeRows(queue int64) error {
+	if len(t.fresh.rows) == 0 {
+		return nil
+	}
 	for _, key := range t.fresh.keys {
 		if f, ok := t.fresh.rows[key]; ok && (queue == everyQueue || f.queue == queue) {
 			if err := t.makeRow(key); err != nil {
@@ -149,8 +162,12 @@ func (t *txn) makeRows(queue int64) error {
 }
 
 // age gives those their row that have been fresh for long, and moves the mark. It
-// comes before all else in a transaction: what has gone by then does not come back.
+// comes before all else in a transaction: what has gone by then does not come back. A
+// process beside the one that serves knows nothing of what is fresh.
 func (t *txn) age() error {
+	if !t.s.holdsBack {
+		return nil
+	}
 	o := &t.fresh
 	gone := 0
 	for gone < len(o.keys) && !t.isFresh(o.keys[gone]) {

@@ -262,3 +262,44 @@ func TestAClosedStoreHasEveryRow(t *testing.T) {
 		t.Errorf("%d rows, want 5", n)
 	}
 }
+
+// A process beside the gateway knows nothing of what is fresh: it leaves the mark.
+func TestG1_AProcessBesideLeavesFreshDeliveries(t *testing.T) {
+	s, l := serving(t, filepath.Join(t.TempDir(), "seawall.db"))
+	batch := accepted(t, s, markStep+50)
+	delivered(t, s, l, batch[1:])
+	other, err := Open(t.Context(), s.path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for range 3 {
+		if err := other.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var mark int64
+	if err := other.read(t.Context(), func(c *conn) (err error) { mark, err = one(c.use(qMemo).word(memoFresh)); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if s.fresh.of(everyQueue) != 1 || mark >= batch[0].Event.Seq {
+		t.Errorf("%d are fresh, of event %d on, and the mark is at %d", s.fresh.of(everyQueue), batch[0].Event.Seq, mark)
+	}
+}
+
+// A row that is there already, as only a damaged store has it, harms its own delivery
+// alone.
+func TestG7_ARowInTheWayStopsNobody(t *testing.T) {
+	s, l := serving(t, filepath.Join(t.TempDir(), "seawall.db"))
+	batch := accepted(t, s, 2)
+	err := s.writeAlong(t.Context(), 0, func(t *txn) error {
+		return t.use(qMakeRow).int(deliveryKey(batch[0].Event.Seq, 1)).int(1).int(1).int(1).int(0).int(0).text("").exec()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write(t.Context(), 0, func(*txn) error { return nil }); err != nil { // all get rows
+		t.Errorf("the writer stopped: %v", err)
+	}
+	delivered(t, s, l, batch[1:])
+}

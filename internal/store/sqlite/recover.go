@@ -49,6 +49,9 @@ func (e *saying) each(do func(key int64, f fresh) error) error {
 			}
 			v[i], said = int64(u), said[n:]
 		}
+		if v[0] < 1 || v[0] > seawall.MaxDeliveries {
+			return errFresh
+		}
 		f := fresh{queue: v[1], route: v[2], flags: v[3] >> 1, revision: e.revision, due: e.received}
 		if v[3]&1 != 0 {
 			f.entity = e.entity
@@ -82,6 +85,9 @@ func (t *txn) recoverFresh() error {
 	for st.next() {
 		e := scanSaying(st)
 		err := e.each(func(key int64, f fresh) error {
+			if _, ok := t.linesByID[f.queue]; !ok {
+				return errFresh
+			}
 			err := t.use(qRecover).int(key).int(f.queue).int(f.due).int(f.route).int(f.revision).int(f.flags).text(f.entity).exec()
 			if err == nil && t.changes() == 1 {
 				t.moved(f.queue, seawall.Pending, 1)

@@ -293,6 +293,7 @@ func (t *txn) prepare() error {
 	if err := t.load(); err != nil {
 		return err
 	}
+	t.onUndo(t.forget) // what became a row is fresh again
 	t.version, t.start.seq = v, t.seq
 	return nil
 }
