@@ -77,11 +77,7 @@ func compareTurns(ctx context.Context, o options) (r *turns, err error) {
 
 // turn is a stretch of one build, and what it cost.
 func (t *trial) turn(conns int, rate float64, span time.Duration) (u turn, err error) {
-	all, db, err := t.server.cpu()
-	if err != nil {
-		return u, err
-	}
-	syncs, err := t.pg.syncs()
+	before, err := t.spent()
 	if err != nil {
 		return u, err
 	}
@@ -89,19 +85,29 @@ func (t *trial) turn(conns int, rate float64, span time.Duration) (u turn, err e
 	if err != nil {
 		return u, err
 	}
-	allAfter, dbAfter, err := t.server.cpu()
-	if err != nil {
-		return u, err
-	}
-	syncsAfter, err := t.pg.syncs()
+	after, err := t.spent()
 	if err != nil {
 		return u, err
 	}
 	n := float64(len(res.Acked))
 	figures := run{}
 	t.note(figures, res, "")
-	return turn{figures["ack p50"], figures["ack p99"], float64((allAfter - all).Microseconds()) / n,
-		float64((dbAfter - db).Microseconds()) / n, (syncsAfter - syncs) / n}, nil
+	return turn{figures["ack p50"], figures["ack p99"], float64((after.all - before.all).Microseconds()) / n,
+		float64((after.db - before.db).Microseconds()) / n, (after.syncs - before.syncs) / n}, nil
+}
+
+// spending is the processor time of gateway and database, of the database, and syncs.
+type spending struct {
+	all, db time.Duration
+	syncs   float64
+}
+
+func (t *trial) spent() (s spending, err error) {
+	if s.all, s.db, err = t.server.cpu(); err != nil {
+		return s, err
+	}
+	s.syncs, err = t.pg.syncs()
+	return s, err
 }
 
 // syncs is how often the log has been synced. Sessions tell within a second or so.

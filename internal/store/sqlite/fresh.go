@@ -137,8 +137,11 @@ func (t *txn) makeRow(key int64) error {
 	}
 	err := t.use(qMakeRow).int(key).int(f.queue).int(f.due).int(f.route).int(f.revision).int(f.flags).text(f.entity).exec()
 	if err == nil && t.changes() == 0 {
-		t.s.log.Error("a delivery that was just accepted is there already: run seawall check", "event", keyEvent(key), "delivery", keyN(key))
 		t.moved(f.queue, seawall.Pending, -1)
+		var id seawall.EventID
+		if id, err = t.eventID(keyEvent(key)); err == nil {
+			t.s.log.Error("a delivery that was just accepted has a row already, and may not be sent: run seawall doctor", "delivery", id.Delivery(keyN(key)).String())
+		}
 	}
 	return err
 }

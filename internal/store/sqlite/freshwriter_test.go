@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,7 +112,10 @@ func TestG1_RolledBackWritesLeaveFreshDeliveries(t *testing.T) {
 	}
 	done := make(chan struct{}, len(calls))
 	for i, call := range calls {
-		go func() { call(); done <- struct{}{} }()
+		go func() {
+			defer func() { done <- struct{}{} }() // also of one that fails
+			call()
+		}()
 		waiting(s, i+1)
 	}
 	release()
@@ -302,4 +307,34 @@ func TestG7_ARowInTheWayStopsNobody(t *testing.T) {
 		t.Errorf("the writer stopped: %v", err)
 	}
 	delivered(t, s, l, batch[1:])
+}
+
+// An event of which cannot be read what it says harms its own deliveries alone, and is
+// named.
+func TestG7_ADamagedSayingStopsNobody(t *testing.T) {
+	s, _ := serving(t, filepath.Join(t.TempDir(), "seawall.db"))
+	batch := accepted(t, s, 3)
+	err := s.writeAlong(t.Context(), 0, func(t *txn) error {
+		// As a crash would leave it: no row, and the process is gone.
+		return errors.Join(t.exec("UPDATE event SET fresh = x'0101' WHERE seq = 2"), t.exec("UPDATE event SET fresh = x'0101630100' WHERE seq = 3"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.poison(errors.New("nothing more is written"))
+	s.Close()
+	var said strings.Builder
+	s, err = Open(t.Context(), s.path, Options{Exclusive: true, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n := rowsOf(t, s, "unfinished"); n != 1 {
+		t.Errorf("%d rows, want that of the first", n)
+	}
+	for i, a := range batch {
+		if got := strings.Contains(said.String(), a.Event.ID.String()); got != (i > 0) {
+			t.Errorf("event %d named: %v, in %s", i+1, got, said.String())
+		}
+	}
 }

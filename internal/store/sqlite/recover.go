@@ -95,7 +95,11 @@ func (t *txn) recoverFresh() error {
 			return err
 		})
 		if errors.Is(err, errFresh) {
-			t.s.log.Error("deliveries of an event may be missing: replay it", "event", e.seq, "error", err)
+			id, err := t.eventID(e.seq)
+			if err != nil {
+				return err
+			}
+			t.s.log.Error("deliveries of an event may be missing: look at it, and replay it", "event", id.String(), "error", errFresh)
 			continue
 		}
 		if err != nil {
