@@ -24,6 +24,7 @@ import (
 	"github.com/seawall-dev/seawall/internal/call"
 	"github.com/seawall-dev/seawall/internal/config"
 	"github.com/seawall-dev/seawall/internal/engine"
+	"github.com/seawall-dev/seawall/internal/front"
 	"github.com/seawall-dev/seawall/internal/inner"
 	"github.com/seawall-dev/seawall/internal/lane"
 	"github.com/seawall-dev/seawall/internal/metrics"
@@ -215,8 +216,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 	sending, stopSending := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSending()
 
-	door := receive.NewDoor(a.public, a.Config.Limits.Memory)
-	public, admin := receive.Server(a.receive, door, a.Log), a.adminServer()
+	door := front.NewDoor(a.public, a.Config.Limits.Memory)
+	public, admin := front.New(a.receive, a.Log), a.adminServer()
 	var servers, workers, notary, keeper errgroup.Group
 	servers.Go(func() error { return serve(public, door, fail) })
 	servers.Go(func() error { return serve(admin, a.admin, fail) })
@@ -254,7 +255,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	return errors.Join(err, notary.Wait(), keeper.Wait())
 }
 
-func serve(s *http.Server, l net.Listener, fail context.CancelCauseFunc) error {
+func serve[L net.Listener](s interface{ Serve(L) error }, l L, fail context.CancelCauseFunc) error {
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		fail(err)
 		return err

@@ -11,8 +11,8 @@ import (
 
 	"github.com/seawall-dev/seawall/internal/call"
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/front"
 	"github.com/seawall-dev/seawall/internal/inner"
-	"github.com/seawall-dev/seawall/internal/receive"
 	"github.com/seawall-dev/seawall/internal/send"
 	"github.com/seawall-dev/seawall/internal/system"
 	"github.com/seawall-dev/seawall/seawall"
@@ -98,7 +98,7 @@ type serving struct {
 // innerServers are those of the product's listeners.
 func (a *App) innerServers() (out []serving) {
 	add := func(l net.Listener, h http.Handler) {
-		door := receive.NewDoor(l, a.Config.Limits.Memory)
+		door := front.NewDoor(l, a.Config.Limits.Memory)
 		s := inner.Server(h, a.Log)
 		s.ConnState = door.Watch
 		out = append(out, serving{s, door})

@@ -85,10 +85,9 @@ func TestBodyComesWhole(t *testing.T) {
 
 func TestG8_SlowSendersKeepNobodyOut(t *testing.T) {
 	rc, _, c := room(t, &scheme{})
-	srv := httptest.NewServer(rc)
-	defer srv.Close()
+	addr := served(t, rc)
 	for range 5 * c.Limits.Requests {
-		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +97,7 @@ func TestG8_SlowSendersKeepNobodyOut(t *testing.T) {
 		}
 	}
 	for range 20 {
-		resp, err := http.Post(srv.URL+"/in/s", "application/json", strings.NewReader("{}"))
+		resp, err := http.Post("http://"+addr+"/in/s", "application/json", strings.NewReader("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,36 +110,35 @@ func TestG8_SlowSendersKeepNobodyOut(t *testing.T) {
 
 func TestTooLargeIsHeardBySendersInTheMidst(t *testing.T) {
 	rc, _, _ := room(t, &scheme{})
-	srv := httptest.NewServer(rc)
-	defer srv.Close()
-	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	const size = 8 << 20
-	body := bytes.Repeat([]byte("x"), size)
-	if _, err := fmt.Fprintf(conn, "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Write(body); err != nil {
-		t.Fatalf("while sending: %v", err)
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 413 ")) {
-		t.Errorf("answer %.80q, %v", answer, err)
+	addr := served(t, rc)
+	for _, size := range []int{64 << 10, 8 << 20} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		body := bytes.Repeat([]byte("x"), size)
+		if _, err := fmt.Fprintf(conn, "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(body); err != nil {
+			t.Fatalf("while sending: %v", err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 413 ")) {
+			t.Errorf("%d bytes: answer %.80q, %v", size, answer, err)
+		}
 	}
 }
 
 func TestSlowBodyIsGivenUp(t *testing.T) {
 	rc, l, _ := room(t, &scheme{})
 	rc.Now = func() time.Time { return time.Now().Add(-bodyGrace) } // as if it had been waited for
-	srv := httptest.NewServer(rc)
-	defer srv.Close()
-	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	addr := served(t, rc)
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/front"
 	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/store"
@@ -84,10 +85,9 @@ func BenchmarkServed(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	door := NewDoor(l, 64<<20)
-	s := Server(desk(), door, slog.New(slog.DiscardHandler))
-	go func() { _ = s.Serve(door) }()
-	defer s.Close()
+	s := front.New(desk(), slog.New(slog.DiscardHandler))
+	go func() { _ = s.Serve(front.NewDoor(l, 64<<20)) }()
+	defer func() { _ = s.Shutdown(b.Context()) }()
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		b.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/config"
+	"github.com/seawall-dev/seawall/internal/front"
 	"github.com/seawall-dev/seawall/internal/plan"
 	"github.com/seawall-dev/seawall/internal/provider"
 	"github.com/seawall-dev/seawall/internal/store"
@@ -133,6 +134,22 @@ func post(rc *Receiver, path, body string, header ...string) *httptest.ResponseR
 	return w
 }
 
+// served serves rc as the gateway does, and returns where.
+func served(t *testing.T, rc *Receiver) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, ended := front.New(rc, slog.New(slog.DiscardHandler)), make(chan error, 1)
+	go func() { ended <- s.Serve(front.NewDoor(l, 1<<30)) }()
+	t.Cleanup(func() {
+		l.Close()
+		<-ended
+	})
+	return l.Addr().String()
+}
+
 // problem checks that an answer is a problem document and returns its reason.
 func problem(t *testing.T, w *httptest.ResponseRecorder, status int) string {
 	t.Helper()
@@ -221,10 +238,9 @@ func TestRefusals(t *testing.T) {
 
 func TestSmuggledRequestIsNotAnswered(t *testing.T) {
 	rc, _, _ := room(t, &scheme{})
-	srv := httptest.NewServer(rc)
-	defer srv.Close()
+	addr := served(t, rc)
 	for _, path := range []string{"/in/s", "/in/unknown"} {
-		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,11 @@
-package receive
+package front
 
 import (
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,19 +38,35 @@ type Door struct {
 	idleAfter time.Duration
 
 	mu sync.Mutex
-	in map[*guest]time.Time // since when it only waits; zero: it does not
+	in map[*guest]struct{}
 }
 
 // NewDoor makes one for a process that aims to stay under memory bytes.
 func NewDoor(l net.Listener, memory int64) *Door {
 	most := min(max(memory/connMemory, minConnections), maxConnections)
-	return &Door{Listener: l, most: int(most), turn: make(chan struct{}, turning), in: map[*guest]time.Time{}, idleAfter: idleAfter}
+	return &Door{Listener: l, most: int(most), turn: make(chan struct{}, turning), in: map[*guest]struct{}{}, idleAfter: idleAfter}
 }
 
 // guest is a connection that was let in.
 type guest struct {
 	net.Conn
 	door *Door
+	// idle is since when, in nanoseconds, it only waits for its sender; 0: it does
+	// not; arriving: it waits for the first that he says.
+	idle  atomic.Int64
+	ahead []byte // was read from the connection, and is to be read again
+}
+
+// arriving is who has said nothing yet.
+const arriving = -1
+
+func (g *guest) Read(b []byte) (int, error) {
+	if len(g.ahead) == 0 {
+		return g.Conn.Read(b)
+	}
+	n := copy(b, g.ahead)
+	g.ahead = g.ahead[n:]
+	return n, nil
 }
 
 func (g *guest) Close() error {
@@ -103,7 +120,7 @@ func (d *Door) admit(c net.Conn) *guest {
 		}
 		delete(d.in, leaves)
 	}
-	d.in[g] = time.Time{}
+	d.in[g] = struct{}{}
 	d.mu.Unlock()
 	if leaves != nil {
 		leaves.Conn.Close()
@@ -113,29 +130,44 @@ func (d *Door) admit(c net.Conn) *guest {
 
 // waiting is a connection that has been without a request for long, nil if there is none.
 func (d *Door) waiting() *guest {
-	now := time.Now()
-	for g, since := range d.in {
-		if !since.IsZero() && now.Sub(since) >= d.idleAfter {
+	now := time.Now().UnixNano()
+	for g := range d.in {
+		if since := g.idle.Load(); since > 0 && now-since >= int64(d.idleAfter) {
 			return g
 		}
 	}
 	return nil
 }
 
-// Watch is told by the server what its connections do.
-func (d *Door) Watch(c net.Conn, state http.ConnState) {
-	g, ok := c.(*guest)
-	if !ok {
-		return
-	}
+// dismiss closes the connections that only wait. Who has just come may still say
+// what he came for.
+func (d *Door) dismiss() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, in := d.in[g]; in {
-		d.in[g] = time.Time{}
-		if state == http.StateIdle {
-			d.in[g] = time.Now()
+	for g := range d.in {
+		switch since := g.idle.Load(); {
+		case since > 0:
+			g.Conn.Close()
+		case since == arriving:
+			_ = g.Conn.SetReadDeadline(time.Now().Add(lastCall))
 		}
 	}
+}
+
+// Watch is told by net/http what its connections do.
+func (d *Door) Watch(c net.Conn, state http.ConnState) {
+	if g, ok := c.(*guest); ok {
+		g.waits(state == http.StateIdle)
+	}
+}
+
+// waits says whether the connection only waits for its sender.
+func (g *guest) waits(idle bool) {
+	var since int64
+	if idle {
+		since = time.Now().UnixNano()
+	}
+	g.idle.Store(since)
 }
 
 func turnAway(c net.Conn) {
