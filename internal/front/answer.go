@@ -40,8 +40,12 @@ func (a *answer) reset(c *conn) {
 // Header is of the answer.
 func (a *answer) Header() http.Header { return a.header }
 
-// WriteHeader sets the status, once. Informational ones are not sent.
+// WriteHeader sets the status, once. Informational ones are not sent; what is none
+// at all is a mistake, and must not be taken for a 200.
 func (a *answer) WriteHeader(status int) {
+	if status < 100 || status > 999 {
+		panic("front: " + strconv.Itoa(status) + " is not a status")
+	}
 	if a.status == 0 && status >= 200 {
 		a.status = status
 	}
@@ -79,7 +83,7 @@ func (a *answer) send() bool {
 		a.by = time.Now().Add(writeTimeout)
 	}
 	empty := a.status == http.StatusNoContent || a.status == http.StatusNotModified
-	if a.header["Content-Type"] == nil && len(a.body) > 0 && !empty {
+	if _, said := a.header["Content-Type"]; !said && len(a.body) > 0 && !empty {
 		a.header.Set("Content-Type", http.DetectContentType(a.body))
 	}
 	b := append(a.out.AvailableBuffer(), "HTTP/1.1 "...)

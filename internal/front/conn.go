@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"runtime/debug"
@@ -34,7 +35,7 @@ type conn struct {
 
 	readBy, writeBy time.Time // as set on the connection
 
-	body   body
+	body   *body
 	answer answer
 }
 
@@ -46,10 +47,16 @@ func (c *conn) serve() (over bool) {
 			c.server.log.Error("a request's handler panicked", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	c.idle.Store(arriving)
-	for {
-		if c.have == 0 && !c.wait() {
-			return false
+	c.state.Store(arriving)
+	for first := true; ; {
+		if !first { // some senders end a body with an empty line (RFC 9112, section 2.2)
+			c.have = copy(c.in, bytes.TrimLeft(c.in[:c.have], "\r\n"))
+		}
+		if c.have == 0 {
+			if !c.wait() {
+				return false
+			}
+			continue
 		}
 		r, size, plain := parse(c.in[:c.have])
 		if !plain {
@@ -58,28 +65,25 @@ func (c *conn) serve() (over bool) {
 		if !c.visit(r, size) {
 			return false
 		}
+		first = false
 	}
 }
 
 // wait reads what the sender says next. It returns false if he says nothing.
 func (c *conn) wait() bool {
 	now := time.Now()
-	by, slack, first := now.Add(idleTimeout), slack, c.idle.Load() == arriving
-	if first {
-		by, slack = now.Add(headerTimeout), 0
-	} else {
-		c.idle.Store(now.UnixNano())
-	}
-	if c.readUntil(by, slack) != nil {
+	var err error
+	switch {
+	case c.state.Load() == arriving:
+		err = c.readUntil(now.Add(headerTimeout), 0)
+	case !c.rest(now) || c.server.stops(): // who stops it may have looked before it rested
 		return false
+	default:
+		err = c.readUntil(now.Add(idleTimeout), slack)
 	}
-	// Who stopped the server may have looked before this was idle.
-	if c.server.stops() && (!first || c.readUntil(now.Add(lastCall), 0) != nil) {
-		return false
+	if err == nil {
+		c.have, err = c.Read(c.in)
 	}
-	n, err := c.Conn.Read(c.in)
-	c.idle.Store(0)
-	c.have = n
 	return err == nil
 }
 
@@ -88,16 +92,16 @@ func (c *conn) wait() bool {
 func (c *conn) visit(r *http.Request, size int) bool {
 	c.at = size
 	r.RemoteAddr = c.remote
-	c.body = body{conn: c, left: r.ContentLength}
+	c.body = &body{conn: c, left: r.ContentLength} // its own, should somebody read too late
 	if r.ContentLength > 0 {
-		r.Body = &c.body
+		r.Body = c.body
 	}
 	c.answer.reset(c)
 	c.server.handler.ServeHTTP(&c.answer, r)
 
 	last := c.server.stops() || c.answer.closes()
 	if !last && c.body.left > 0 {
-		_, err := io.Copy(io.Discard, &c.body)
+		_, err := io.Copy(io.Discard, c.body)
 		last = err != nil
 	}
 	c.answer.last = last
@@ -161,7 +165,7 @@ func (b *body) Read(p []byte) (n int, err error) {
 		if err := c.readUntil(b.by, 0); err != nil {
 			return 0, err
 		}
-		n, err = c.Conn.Read(p)
+		n, err = c.Read(p)
 	}
 	b.left -= int64(n)
 	switch {

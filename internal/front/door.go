@@ -50,23 +50,52 @@ func NewDoor(l net.Listener, memory int64) *Door {
 // guest is a connection that was let in.
 type guest struct {
 	net.Conn
-	door *Door
-	// idle is since when, in nanoseconds, it only waits for its sender; 0: it does
-	// not; arriving: it waits for the first that he says.
-	idle  atomic.Int64
-	ahead []byte // was read from the connection, and is to be read again
+	door  *Door
+	state atomic.Int64 // since when, in nanoseconds, it only waits for its sender; or one of those below
+	ahead []byte       // was read from the connection, and is to be read again
 }
 
-// arriving is who has said nothing yet.
-const arriving = -1
+const (
+	busy     = 0  // a request is being read or served
+	arriving = -1 // nothing was said yet
+	gone     = -2 // its place was taken from it
+)
 
+// Read fails on a connection whose place was taken, even if a request has just
+// come: it would be served, and its answer not heard.
 func (g *guest) Read(b []byte) (int, error) {
-	if len(g.ahead) == 0 {
-		return g.Conn.Read(b)
+	if len(g.ahead) > 0 {
+		n := copy(b, g.ahead)
+		if g.ahead = g.ahead[n:]; len(g.ahead) == 0 {
+			g.ahead = nil // and with it the buffer
+		}
+		return n, nil
 	}
-	n := copy(b, g.ahead)
-	g.ahead = g.ahead[n:]
-	return n, nil
+	n, err := g.Conn.Read(b)
+	if !g.wake() {
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// wake says that the sender has said something. It returns false if his place was
+// taken.
+func (g *guest) wake() bool {
+	state := g.state.Load()
+	return state == busy || state != gone && g.state.CompareAndSwap(state, busy)
+}
+
+// rest says that the connection only waits for its sender. It returns false if its
+// place was taken.
+func (g *guest) rest(now time.Time) bool { return g.state.CompareAndSwap(busy, now.UnixNano()) }
+
+// dismiss closes the connection if it is still in that state.
+func (g *guest) dismiss(state int64) bool {
+	ok := g.state.CompareAndSwap(state, gone)
+	if ok {
+		g.Conn.Close()
+	}
+	return ok
 }
 
 func (g *guest) Close() error {
@@ -112,62 +141,46 @@ func (d *Door) Accept() (net.Conn, error) {
 func (d *Door) admit(c net.Conn) *guest {
 	g := &guest{Conn: c, door: d}
 	d.mu.Lock()
-	var leaves *guest
-	if len(d.in) >= d.most {
-		if leaves = d.waiting(); leaves == nil {
-			d.mu.Unlock()
-			return nil
-		}
-		delete(d.in, leaves)
+	defer d.mu.Unlock()
+	if len(d.in) >= d.most && !d.makeRoom() {
+		return nil
 	}
 	d.in[g] = struct{}{}
-	d.mu.Unlock()
-	if leaves != nil {
-		leaves.Conn.Close()
-	}
 	return g
 }
 
-// waiting is a connection that has been without a request for long, nil if there is none.
-func (d *Door) waiting() *guest {
+// makeRoom takes the place of one that has been without a request for long.
+func (d *Door) makeRoom() bool {
 	now := time.Now().UnixNano()
 	for g := range d.in {
-		if since := g.idle.Load(); since > 0 && now-since >= int64(d.idleAfter) {
-			return g
+		if since := g.state.Load(); since > 0 && now-since >= int64(d.idleAfter) && g.dismiss(since) {
+			delete(d.in, g)
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
-// dismiss closes the connections that only wait. Who has just come may still say
-// what he came for.
-func (d *Door) dismiss() {
+// empty closes the connections that only wait, or those on which nothing was said yet.
+func (d *Door) empty(arrivals bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for g := range d.in {
-		switch since := g.idle.Load(); {
-		case since > 0:
-			g.Conn.Close()
-		case since == arriving:
-			_ = g.Conn.SetReadDeadline(time.Now().Add(lastCall))
+		if state := g.state.Load(); arrivals && state == arriving || !arrivals && state > 0 {
+			g.dismiss(state)
 		}
 	}
 }
 
 // Watch is told by net/http what its connections do.
 func (d *Door) Watch(c net.Conn, state http.ConnState) {
-	if g, ok := c.(*guest); ok {
-		g.waits(state == http.StateIdle)
+	g, ok := c.(*guest)
+	switch {
+	case ok && state == http.StateIdle:
+		g.rest(time.Now())
+	case ok && state == http.StateActive: // with a request that was read before the last one ended
+		g.wake()
 	}
-}
-
-// waits says whether the connection only waits for its sender.
-func (g *guest) waits(idle bool) {
-	var since int64
-	if idle {
-		since = time.Now().UnixNano()
-	}
-	g.idle.Store(since)
 }
 
 func turnAway(c net.Conn) {

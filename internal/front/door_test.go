@@ -96,8 +96,11 @@ func TestG8_IdleConnectionsMakeRoom(t *testing.T) {
 			resp := status(t, r)
 			// The server counts a connection as idle a moment after its answer.
 			for deadline := time.Now().Add(10 * time.Second); resp.StatusCode == 503 && time.Now().Before(deadline); {
-				_, r = call("/")
+				c, r := call("/")
 				resp = status(t, r)
+				if resp.StatusCode == 503 {
+					c.Close()
+				}
 			}
 			if resp.StatusCode != 200 {
 				t.Fatalf("answered %d", resp.StatusCode)

@@ -15,6 +15,10 @@ import (
 // handler does not want it.
 const plainBody = 256 << 10
 
+// plainFields bounds the lines of a plain request's header, each of which takes
+// more memory than it has bytes.
+const plainFields = 100
+
 // parse reads the header of a plain request, which is the first size bytes of b.
 //
 // Plain is what nearly every webhook is: a POST over HTTP/1.1 with a length, and
@@ -66,6 +70,9 @@ func isTarget(s string) bool {
 // fields reads the lines of a header, if all of them are plain.
 func fields(r *http.Request, lines string) bool {
 	n := strings.Count(lines, "\n")
+	if n > plainFields {
+		return false
+	}
 	r.Header = make(http.Header, n)
 	values := make([]string, n)
 	length := ""

@@ -80,7 +80,8 @@ func TestWhatIsPlain(t *testing.T) {
 	}
 }
 
-// What parse takes is read by the standard library in the same way, to the byte.
+// What parse takes is read by the standard library in the same way, to the byte. What
+// only its server checks is for TestAnswersAreThoseOfNetHTTP.
 func FuzzParse(f *testing.F) {
 	for _, s := range append(plain, unusual...) {
 		f.Add([]byte(s))

@@ -11,11 +11,12 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 const (
-	headerTimeout = 10 * time.Second  // for a request's header, of a new connection from its start
+	headerTimeout = 10 * time.Second  // for a request's header, and again for what of it net/http reads
 	readTimeout   = 30 * time.Second  // for a request, where its handler says nothing else
 	writeTimeout  = 60 * time.Second  // for an answer, likewise
 	idleTimeout   = 120 * time.Second // between two requests
@@ -61,6 +62,7 @@ func (s *Server) Serve(d *Door) error {
 	s.mu.Lock()
 	if s.stops() {
 		s.mu.Unlock()
+		d.Listener.Close()
 		return http.ErrServerClosed
 	}
 	s.door = d
@@ -88,10 +90,10 @@ func (s *Server) accept(d *Door) error {
 			s.visits.Go(func() { s.attend(c.(*guest)) })
 		case s.stops():
 			return nil
-		case errors.Is(err, net.ErrClosed):
+		case !passing(err):
 			s.stop()
 			return err
-		default: // the process may have too many files open: others will be closed
+		default:
 			s.log.Warn("no connection can be accepted", "error", err, "pause", pause)
 			select {
 			case <-time.After(pause):
@@ -100,6 +102,17 @@ func (s *Server) accept(d *Door) error {
 			pause = min(2*pause, longest)
 		}
 	}
+}
+
+// passing tells whether a connection may be had later: others will be closed, or one
+// was given up before its turn.
+func passing(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // attend serves a connection for as long as its requests are plain.
@@ -144,7 +157,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		if err = s.door.Listener.Close(); errors.Is(err, net.ErrClosed) {
 			err = nil
 		}
-		s.door.dismiss()
+		s.door.empty(false)
+		last := time.AfterFunc(lastCall, func() { s.door.empty(true) })
+		defer last.Stop()
 	}
 	err = errors.Join(err, s.rest.Shutdown(ctx))
 	gone := make(chan struct{})

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,7 +102,7 @@ func hear(t *testing.T, r *bufio.Reader) (*http.Response, string) {
 	return resp, string(b)
 }
 
-// Whoever talks to the server cannot tell which part of it answers.
+// Whoever talks to the server need not know which part of it answers.
 func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -141,6 +143,9 @@ func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
 		cases = append(cases, post(path, 0), post(path, 10), post(path, 100_000))
 	}
 	cases = append(cases,
+		post("/", 1)+"\r\n"+post("/", 2)+"\r\n\r\n"+post("/", 3),
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"+strings.Repeat("x: \r\n", 90)+"\r\n1",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"+strings.Repeat("x:\r\n", 1900)+"\r\n1",
 		post("/", 0)+post("/", 1)+post("/", 5000)+post("/", 9000)+post("/json", 3), // one after the other
 		post("/", plainBody), post("/", plainBody+1), post("/unread", plainBody+1),
 		post("/", 10)+"GET / HTTP/1.1\r\nHost: a\r\n\r\n"+post("/", 20),
@@ -403,7 +408,7 @@ type shoal struct {
 
 func (s *shoal) Accept() (net.Conn, error) {
 	if s.fails--; s.fails >= 0 {
-		return nil, errors.New("too many open files")
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", syscall.EMFILE)}
 	}
 	return s.harbour.Accept()
 }
@@ -424,8 +429,9 @@ func TestG8_AcceptingGoesOnAfterAnError(t *testing.T) {
 	})
 }
 
-// When others have closed the listener, the server ends with its error.
-func TestAClosedListenerEndsTheServer(t *testing.T) {
+// When others have closed the listener, or it is of no use any more, the server ends
+// with its error.
+func TestAListenerThatFailsEndsTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, s := newHarbour(), New(http.HandlerFunc(echo), slog.New(slog.DiscardHandler))
 		h.Close()
@@ -433,4 +439,90 @@ func TestAClosedListenerEndsTheServer(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// An empty line behind a body, in whatever packet, is not a request.
+func TestAnEmptyLineBetweenRequests(t *testing.T) {
+	served(t, echo, func(t *testing.T, _ *Server, call func() net.Conn) {
+		c := call()
+		defer c.Close()
+		in := bufio.NewReader(c)
+		for _, said := range []string{request + "\r\n", request, "\r\n" + request} {
+			say(t, c, said)
+			if resp, body := hear(t, in); resp.StatusCode != 200 {
+				t.Fatalf("answered %d %s", resp.StatusCode, body)
+			}
+		}
+		say(t, c, "\r\n")
+		say(t, c, request)
+		if resp, body := hear(t, in); resp.StatusCode != 200 {
+			t.Errorf("in a packet of its own: answered %d %s", resp.StatusCode, body)
+		}
+	})
+}
+
+// While the server stops, or takes places from those who wait, no request is served
+// whose answer is not heard.
+func TestG3_WhatIsTakenInWhileStoppingIsAnswered(t *testing.T) {
+	for _, method := range []string{"POST", "PUT"} {
+		for round := range 8 {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var took, heard atomic.Int64
+			enough := make(chan struct{})
+			s := New(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				if took.Add(1) == 500 {
+					close(enough)
+				}
+			}), slog.New(slog.DiscardHandler))
+			d := NewDoor(l, 64<<20)
+			if round%2 == 1 {
+				d.most, d.idleAfter = 8, 0 // most have to make room
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- s.Serve(d) }()
+			var senders sync.WaitGroup
+			for range 16 {
+				senders.Go(func() {
+					for {
+						c, err := net.Dial("tcp", l.Addr().String())
+						if err != nil {
+							return
+						}
+						_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+						in := bufio.NewReader(c)
+						for {
+							if _, err := io.WriteString(c, method+" / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"); err != nil {
+								break
+							}
+							resp, err := http.ReadResponse(in, nil)
+							if err != nil {
+								break
+							}
+							if resp.StatusCode == 200 {
+								heard.Add(1)
+							}
+							if resp.Close {
+								break
+							}
+						}
+						c.Close()
+					}
+				})
+			}
+			<-enough
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			senders.Wait()
+			if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+				t.Error(err)
+			}
+			if took.Load() != heard.Load() {
+				t.Errorf("%s: %d were taken in, %d answers heard", method, took.Load(), heard.Load())
+			}
+		}
+	}
 }

@@ -144,7 +144,11 @@ func served(t *testing.T, rc *Receiver) (addr string) {
 	s, ended := front.New(rc, slog.New(slog.DiscardHandler)), make(chan error, 1)
 	go func() { ended <- s.Serve(front.NewDoor(l, 1<<30)) }()
 	t.Cleanup(func() {
-		l.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
 		<-ended
 	})
 	return l.Addr().String()
