@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/seawall-dev/seawall/test/pgcluster"
@@ -146,6 +147,8 @@ func (b *bench) seed(engine string) error {
 			return err
 		}
 	}
+	// What the system has yet to write of it would be taken for the gateway's.
+	syscall.Sync()
 	progress("%s: %d pending written in %.0f s, %.0f/s", engine, b.pending, took.Seconds(), float64(b.pending)/took.Seconds())
 	b.seeds[engine] = s
 	return nil
