@@ -131,28 +131,29 @@ func (q *queue) take(claimed []store.Claimed, grant int64, full bool) {
 	// Whose turn came with a settlement may have been read as pending by a claim
 	// before it was taken into hand for that.
 	claimed = slices.DeleteFunc(claimed, func(c store.Claimed) bool { return q.had(c.Delivery.ID) })
-	for _, c := range claimed {
+	es, now := make([]entry, len(claimed)), q.r.Now()
+	for i, c := range claimed {
 		q.busy[c.Delivery.ID] = inHand
-		size := int64(bulk(c.Event))
-		q.bytes.Add(size)
-		grant -= size
+		es[i] = entry{c, bulk(c.Event), now}
+		q.bytes.Add(int64(es[i].size))
+		grant -= int64(es[i].size)
 	}
 	q.r.held.Add(-grant)
-	q.hold(claimed...)
+	q.hold(es...)
 }
 
 // hold appends to what is in hand; the caller has the lock. It tells whether the
 // queue still works: if not, they are pending still, and the next owner claims
 // them.
-func (q *queue) hold(cs ...store.Claimed) bool {
+func (q *queue) hold(es ...entry) bool {
 	if q.stopped() {
 		return false
 	}
-	q.makeRoom(len(q.hand) + len(cs))
-	q.hand = append(q.hand, cs...)
+	q.makeRoom(len(q.hand) + len(es))
+	q.hand = append(q.hand, es...)
 	// A worker for each, as far as they may run at once: those that run already
 	// may be busy for long, and one too many ends by itself.
-	for range min(len(cs), q.slots()) {
+	for range min(len(es), q.slots()) {
 		q.working++
 		q.spawn(q.run)
 	}
@@ -176,7 +177,7 @@ func (q *queue) makeRoom(n int) {
 		clear(shelf[max(kept, from):])
 		q.hand = shelf[:kept]
 	default:
-		q.hand = append(make([]store.Claimed, 0, 2*n), q.hand...)
+		q.hand = append(make([]entry, 0, 2*n), q.hand...)
 		q.shelf = q.hand[:0]
 	}
 }

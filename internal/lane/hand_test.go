@@ -2,7 +2,12 @@ package lane
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
 	"github.com/seawall-dev/seawall/seawall"
@@ -14,9 +19,9 @@ func TestAHandThatIsNeverEmptyStaysWhereItIs(t *testing.T) {
 	for _, depth := range []int{1, 2, 3, 7, 10, 16, 100, 300} {
 		q := &queue{lane: &lane{ctx: context.Background()}, halted: make(chan struct{}), under: map[string]seawall.DeliveryID{}, working: 1}
 		q.concurrency.Store(1) // the one that works already: no other is started
-		taken, grown, shelf := 0, 0, (*store.Claimed)(nil)
+		taken, grown, shelf := 0, 0, (*entry)(nil)
 		for i := range 5_000 {
-			if !q.hold(store.Claimed{Delivery: seawall.Delivery{Attempts: i + 1}}) {
+			if !q.hold(entry{Claimed: store.Claimed{Delivery: seawall.Delivery{Attempts: i + 1}}}) {
 				t.Fatal("the queue does not work")
 			}
 			if i < depth {
@@ -43,5 +48,47 @@ func TestAHandThatIsNeverEmptyStaysWhereItIs(t *testing.T) {
 		if grown > 5 {
 			t.Errorf("depth %d: it got new memory %d times", depth, grown)
 		}
+	}
+}
+
+// What a person cancels while it is in hand, and long before it is tried, is not sent.
+func TestG6_WhatIsCanceledInHandIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		tried := make(map[seawall.DeliveryID]bool)
+		r, stop := start(m, func(_ context.Context, c *store.Claimed, _ Pass) store.Settlement {
+			m.mu.Lock()
+			tried[c.Delivery.ID] = true
+			m.mu.Unlock()
+			time.Sleep(10 * time.Second) // slow, and well: no breaker opens
+			return store.Settlement{State: seawall.Delivered}
+		}, "a")
+		synctest.Wait()
+		ds := accept(m, r, "a", 200)
+		time.Sleep(time.Minute)
+		last := ds[len(ds)-1].ID
+		m.mu.Lock()
+		m.pending["a"] = slices.DeleteFunc(m.pending["a"], func(c store.Claimed) bool { return c.Delivery.ID == last })
+		m.mu.Unlock()
+		time.Sleep(time.Hour)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if tried[last] || len(tried) != len(ds)-1 {
+			t.Errorf("%d of %d were sent, the canceled one too: %v", len(tried), len(ds), tried[last])
+		}
+		m.mu.Unlock()
+		stop()
+		m.mu.Lock()
+	})
+}
+
+// A sender's headers count in hand like a body does.
+func TestG8_HeadersInHandAreCounted(t *testing.T) {
+	ev := &seawall.Event{Headers: http.Header{}, Body: []byte("{}")}
+	for i := range 490 { // so many, and 64 KiB, may come
+		ev.Headers[fmt.Sprintf("X-%d", i)] = []string{fmt.Sprintf("%0120d", i)}
+	}
+	if n := bulk(ev); n < 115_000 || n > 150_000 { // 120 KB were measured
+		t.Errorf("%d bytes", n)
 	}
 }

@@ -176,7 +176,7 @@ func TestDeliveryCanceledBeforeItsIntentIsNotSent(t *testing.T) {
 		}, func() []Target { return unsafe(2) })
 		synctest.Wait()
 		q := r.queues[keyFor("a")]
-		if !q.reserve(ids[0], 2) || !q.handOver(store.Claimed{Delivery: seawall.Delivery{ID: ids[0]}, Event: &seawall.Event{}}) {
+		if !q.reserve(ids[0], 2) || !q.handOver(entry{store.Claimed{Delivery: seawall.Delivery{ID: ids[0]}, Event: &seawall.Event{}}, 2, time.Now()}) {
 			t.Fatal("not taken in hand")
 		}
 		synctest.Wait()

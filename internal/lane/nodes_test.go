@@ -278,7 +278,7 @@ func TestG4_NothingStartsOnALeaseThatRanOut(t *testing.T) {
 		r.mu.Unlock()
 		time.Sleep(leaseTTL)
 		d := fresh("sys-0")
-		if !q.reserve(d.Delivery.ID, 2) || !q.handOver(d) {
+		if !q.reserve(d.Delivery.ID, 2) || !q.handOver(entry{d, 2, time.Now()}) {
 			t.Fatal("the queue knows already")
 		}
 		synctest.Wait()

@@ -46,15 +46,15 @@ type queue struct {
 
 	gate        atomic.Uint32
 	concurrency atomic.Int32
-	bytes       atomic.Int64 // of bodies in hand
+	bytes       atomic.Int64 // of events in hand
 
 	mu      sync.Mutex
 	waits   context.Context // for the system: ends when nothing more is started, or nothing for now
 	endWait context.CancelFunc
 	busy    map[seawall.DeliveryID]grip     // claimed or reserved, and not yet settled
 	gone    map[seawall.DeliveryID]struct{} // let go while a claim was under way; nil between claims
-	hand    []store.Claimed                 // of those, the ones not yet tried, first to last
-	shelf   []store.Claimed                 // the array that hand began in, to begin there again
+	hand    []entry                         // of those, the ones not yet tried, first to last
+	shelf   []entry                         // the array that hand began in, to begin there again
 	suspect seawall.DeliveryID              // the one in flight that may be what killed a process; zero: none
 	working int                             // workers running
 	asking  int                             // of those, the ones that wait for the system
@@ -67,6 +67,13 @@ type queue struct {
 	rescan  bool          // the next claim looks from the oldest on
 	scanned time.Time     // when one did so last
 	rest    time.Duration // until one does so again
+}
+
+// entry is a delivery in hand.
+type entry struct {
+	store.Claimed
+	size  int       // as its event's bulk was counted
+	since time.Time // it is in hand
 }
 
 // grip is how a queue has a delivery in hand.

@@ -38,7 +38,7 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 			switch {
 			case isNew && d.State != seawall.Pending: // it waits for its turn, or its time, or a newer one came
 				if p.reserved {
-					p.q.release(bulk(ev))
+					p.q.release(p.size)
 					if p.q.forget(whoseIs(d)) {
 						p.q.lookAgain() // it got its turn meanwhile
 					}
@@ -49,11 +49,11 @@ func (r *Runner) Reserve(batch []store.Acceptance) (accepted func(done []store.A
 			case !p.reserved:
 				r.announce(laneOf(d), d.Destination, false) // its queue may be a newer one by now, or another node's
 			case isNew:
-				if !p.q.handOver(store.Claimed{Delivery: *d, Event: ev}) {
+				if !p.q.handOver(entry{store.Claimed{Delivery: *d, Event: ev}, p.size, r.Now()}) {
 					r.announce(laneOf(d), d.Destination, false) // the queue in its place may have claimed before the commit
 				}
 			default:
-				p.q.release(bulk(ev))
+				p.q.release(p.size)
 				p.q.forget(whoseIs(d))
 				p.q.lookAgain() // it may have been committed all the same
 			}
@@ -68,6 +68,7 @@ type place struct {
 	i, j     int
 	qs       []*queue // those that may take it; none if its destination has none here
 	q        *queue
+	size     int
 	reserved bool
 }
 
@@ -107,10 +108,10 @@ func (p *place) take(ev *seawall.Event, d *seawall.Delivery, turn int) {
 	if len(p.qs) == 0 || d.State != seawall.Pending {
 		return
 	}
-	size := bulk(ev)
+	p.size = bulk(ev)
 	for i := range p.qs {
 		p.q = p.qs[(turn+i)%len(p.qs)]
-		if p.reserved = p.q.reserve(d.ID, size); p.reserved {
+		if p.reserved = p.q.reserve(d.ID, p.size); p.reserved {
 			break
 		}
 	}
@@ -121,11 +122,22 @@ func (p *place) take(ev *seawall.Event, d *seawall.Delivery, turn int) {
 	d.Shard = p.q.key.Shard
 }
 
-// overhead is what a delivery in hand takes beside its event's body.
-const overhead = 2 << 10
+const (
+	overhead = 1 << 10 // what a delivery in hand takes beside its event's body and headers
+	line     = 128     // what a header takes beside its name and value
+)
 
-// bulk is what a delivery takes in hand.
-func bulk(ev *seawall.Event) int { return overhead + len(ev.Body) }
+// bulk is about what a delivery takes in hand.
+func bulk(ev *seawall.Event) int {
+	n := overhead + len(ev.Body) + line*len(ev.Decisions)
+	for name, values := range ev.Headers {
+		n += len(name)
+		for _, v := range values {
+			n += line + len(v)
+		}
+	}
+	return n
+}
 
 // reserve marks a delivery as in hand, if nothing else waits before it.
 func (q *queue) reserve(id seawall.DeliveryID, size int) bool {
@@ -162,11 +174,11 @@ func (q *queue) behind() {
 
 // handOver puts a reserved delivery into hand, unless the queue was stopped
 // meanwhile.
-func (q *queue) handOver(c store.Claimed) bool {
+func (q *queue) handOver(e entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.busy[c.Delivery.ID] = inHand
-	return q.hold(c)
+	q.busy[e.Delivery.ID] = inHand
+	return q.hold(e)
 }
 
 // await has the queue of a held delivery know when its time comes: here, or on the

@@ -99,7 +99,7 @@ type Options struct {
 	Poll    time.Duration // how often a queue looks that nobody wakes
 	Gather  time.Duration // how long an outcome that nobody waits for waits for others, to share a commit
 	Drain   time.Duration // how long a stop waits for attempts in flight
-	Bytes   int64         // of bodies that all queues together hold in hand, beyond one delivery each
+	Bytes   int64         // of events that all queues together hold in hand, beyond one delivery each
 	// Failed is closed once the store will never write again: nothing is then
 	// worth waiting for. It may be nil.
 	Failed <-chan struct{}
@@ -122,7 +122,7 @@ type Runner struct {
 	Options
 	settles chan settling
 	pressed chan struct{} // outcomes are waited for
-	held    atomic.Int64  // bytes of bodies in hand, or granted to claims, over all queues
+	held    atomic.Int64  // bytes of events in hand, or granted to claims, over all queues
 	gating  sync.Mutex    // held from reading the gates to applying them
 	changed chan struct{} // configuration, gates, nodes or lanes changed
 	shares  shares

@@ -43,7 +43,7 @@ func (q *queue) apart() bool {
 		return true
 	}
 	for i := range q.hand {
-		if (q.suspect.IsZero() || !interrupted(&q.hand[i])) && q.free(&q.hand[i].Delivery) {
+		if (q.suspect.IsZero() || !interrupted(&q.hand[i].Claimed)) && q.free(&q.hand[i].Delivery) {
 			q.toFront(i)
 			return true
 		}

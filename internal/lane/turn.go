@@ -97,8 +97,8 @@ func (q *queue) takeNext(c *store.Claimed) bool {
 		return false
 	}
 	q.busy[c.Delivery.ID] = inHand
-	size := int64(bulk(c.Event))
-	q.bytes.Add(size)
-	q.r.held.Add(size)
-	return q.hold(*c)
+	size := bulk(c.Event)
+	q.bytes.Add(int64(size))
+	q.r.held.Add(int64(size))
+	return q.hold(entry{*c, size, q.r.Now()})
 }

@@ -16,16 +16,16 @@ func (q *queue) run() {
 			return
 		}
 		pass, waited, ok := q.enter(waits)
-		c, some := q.next(waited)
+		e, some := q.next(waited)
 		switch {
 		case !some:
 			pass.Leave()
 			return
-		case !ok || waited && !q.stillWaits(&c):
+		case !ok || (waited || q.r.Now().Sub(e.since) > longInHand) && !q.stillWaits(&e.Claimed):
 			pass.Leave()
-			q.letGo(&c)
+			q.letGo(&e)
 		default:
-			q.attempt(c, pass)
+			q.attempt(e, pass)
 		}
 	}
 }
@@ -43,8 +43,14 @@ func (q *queue) ask() (waits context.Context, some bool) {
 	return q.waits, true
 }
 
-// longWait is from when on what is in hand may have been ended meanwhile.
-const longWait = time.Second
+const (
+	// longWait is how long the system may have been waited for before whose turn it
+	// is counts, and whether it still waits.
+	longWait = time.Second
+	// longInHand is from when on a person may have seen what is in hand, and ended
+	// it. To ask takes a read, which those that are merely behind are spared.
+	longInHand = 5 * time.Second
+)
 
 // enter waits until the system may be asked once more. waited tells that it took
 // long.
@@ -72,29 +78,29 @@ func (q *queue) stillWaits(c *store.Claimed) bool {
 
 // next takes a delivery out of hand. Where there is waiting, entities take turns:
 // whose turn has not been longest goes first.
-func (q *queue) next(waited bool) (c store.Claimed, ok bool) {
+func (q *queue) next(waited bool) (e entry, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asking--
 	if len(q.hand) == 0 || q.slots() < 0 {
 		clear(q.turns)
 		q.working--
-		return c, false
+		return e, false
 	}
 	if waited || len(q.turns) > 0 {
 		q.turn()
 	}
 	if !q.apart() {
 		q.working--
-		return c, false
+		return e, false
 	}
-	c, q.hand[0] = q.hand[0], store.Claimed{}
+	e, q.hand[0] = q.hand[0], entry{}
 	q.hand = q.hand[1:]
-	if interrupted(&c) {
-		q.suspect = c.Delivery.ID
+	if interrupted(&e.Claimed) {
+		q.suspect = e.Delivery.ID
 	}
-	q.underway(&c.Delivery)
-	return c, true
+	q.underway(&e.Delivery)
+	return e, true
 }
 
 // turn moves to the front of the hand the first delivery of an entity that had no
@@ -127,39 +133,38 @@ func (q *queue) toFront(i int) {
 	if i == 0 {
 		return
 	}
-	c := q.hand[i]
+	e := q.hand[i]
 	copy(q.hand[1:i+1], q.hand[:i])
-	q.hand[0] = c
+	q.hand[0] = e
 }
 
 // letGo puts back what was in hand and is not tried.
-func (q *queue) letGo(c *store.Claimed) {
-	q.release(bulk(c.Event))
-	q.forget(whoseIs(&c.Delivery))
+func (q *queue) letGo(e *entry) {
+	q.release(e.size)
+	q.forget(whoseIs(&e.Delivery))
 	// A claim that found it busy here passed it over: this queue's after the gate
 	// opened again, or that of the queue in our place.
 	q.r.passedOver(q.key)
 }
 
 // attempt tries one delivery and passes on what came of it.
-func (q *queue) attempt(c store.Claimed, pass Pass) {
-	size := bulk(c.Event)
+func (q *queue) attempt(e entry, pass Pass) {
 	if q.stopped() || !q.open() || !q.lane.stands() {
 		pass.Leave()
-		q.letGo(&c)
+		q.letGo(&e)
 		return
 	}
-	intends := q.intends(&c)
-	if intends && !q.mayBegin(&c) {
+	intends := q.intends(&e.Claimed)
+	if intends && !q.mayBegin(&e.Claimed) {
 		pass.Leave()
-		q.release(size)
+		q.release(e.size)
 		return
 	}
-	over := q.keepTurn(&c, intends)
-	s := q.r.Deliver(q.lane.ctx, &c, pass)
+	over := q.keepTurn(&e.Claimed, intends)
+	s := q.r.Deliver(q.lane.ctx, &e.Claimed, pass)
 	over()
-	q.release(size)
-	q.pass(&c, s)
+	q.release(e.size)
+	q.pass(&e.Claimed, s)
 }
 
 // pass passes on what came of a delivery that was in hand.

@@ -3,6 +3,7 @@ package receive
 import (
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 
 	"github.com/seawall-dev/seawall/internal/config"
@@ -42,8 +43,7 @@ func (rc *Receiver) intake(r io.Reader, size int64, l config.Limits) (body []byt
 				grow = min(grow, size-int64(len(body)))
 			}
 			if over := int64(cap(body)) + grow - freeBody - held; over > 0 {
-				if rc.bytes.Add(over) > l.Memory/bodyShare {
-					rc.bytes.Add(-over)
+				if !rc.hold(over, l) {
 					return nil, held, errBusy
 				}
 				held += over
@@ -61,6 +61,26 @@ func (rc *Receiver) intake(r io.Reader, size int64, l config.Limits) (body []byt
 			return nil, held, err
 		}
 	}
+}
+
+// hold counts n bytes against the share, if there is room for them; they must be given
+// back.
+func (rc *Receiver) hold(n int64, l config.Limits) bool {
+	if n > 0 && rc.bytes.Add(n) > l.Memory/bodyShare {
+		rc.bytes.Add(-n)
+		return false
+	}
+	return true
+}
+
+// weight is about what headers take where they are stored.
+func weight(h http.Header) (n int64) {
+	for name, values := range h {
+		for _, v := range values {
+			n += int64(len(name) + len(v) + 4)
+		}
+	}
+	return n
 }
 
 // enter counts in a request whose body is there, if there is room for one more

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/seawall-dev/seawall/internal/provider"
 )
 
 func TestChunkedBodyBeyondTheBoundIsRefused(t *testing.T) {
@@ -155,5 +157,26 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 	}
 	if a := <-l.refused; a.Reason != "body_too_slow" {
 		t.Errorf("reason %q", a.Reason)
+	}
+}
+
+// The headers of a list are stored with each of its events: many events with long
+// headers are too much at once.
+func TestG8_HeadersOfAListAreCounted(t *testing.T) {
+	for _, c := range []struct{ events, header, status int }{{1000, 100, 200}, {1, 60_000, 200}, {1000, 60_000, 503}} {
+		rc, l, conf := room(t, &scheme{items: func(*provider.Request) (out []provider.Item, _ string) {
+			for i := range c.events {
+				out = append(out, provider.Item{ID: fmt.Sprint(i), Type: "t", Body: []byte("{}")})
+			}
+			return out, ""
+		}})
+		conf.Limits.Memory = 64 << 20
+		w := post(rc, "/in/s", "[]", "Id", "1", "X-Long", strings.Repeat("x", c.header))
+		if w.Code != c.status || c.status == 200 && len(l.accepted) != c.events {
+			t.Errorf("%d events with %d bytes of headers: %d, %d accepted", c.events, c.header, w.Code, len(l.accepted))
+		}
+		if n := rc.bytes.Load(); n != 0 {
+			t.Errorf("%d bytes stay counted", n)
+		}
 	}
 }

@@ -31,6 +31,7 @@ type visit struct {
 	source *config.Source
 	req    *provider.Request
 	proof  string
+	kept   http.Header // of the request's headers, those that events are stored with
 }
 
 // receive states the first half of an event's path: bound, verify, identify,
@@ -281,6 +282,13 @@ func (v *visit) empty() {
 
 // accept makes the events durable, then acknowledges them.
 func (v *visit) accept(items []provider.Item, problem string) {
+	v.kept = v.safeHeaders()
+	copies := int64(len(items)-1) * weight(v.kept)
+	if !v.rc.hold(copies, v.cur.Config.Limits) {
+		v.busy("its headers are stored with each of its events, which is too much at once")
+		return
+	}
+	defer v.rc.bytes.Add(-copies)
 	batch := make([]store.Acceptance, len(items))
 	for i := range items {
 		batch[i] = v.acceptance(&items[i], problem)
@@ -309,14 +317,17 @@ func (v *visit) accept(items []provider.Item, problem string) {
 // acceptance builds an event from an item, and plans it.
 func (v *visit) acceptance(it *provider.Item, problem string) store.Acceptance {
 	body := it.Body
-	if body == nil {
+	switch {
+	case body == nil:
 		body = v.req.Body
+	case len(body) < len(v.req.Body)/4: // or it would keep all of that in memory until it is delivered
+		body = slices.Clone(body)
 	}
 	ev := &seawall.Event{
 		ID: seawall.NewEventID(v.start, v.rc.Random), Source: v.source.Name,
 		SourceID: it.ID, Derived: it.Derived, Keyless: it.Keyless,
 		Type: it.Type, Entity: it.Entity, Version: it.Version, OccurredAt: it.OccurredAt, ReceivedAt: v.start,
-		Method: v.r.Method, URL: v.safeURL(), Headers: v.safeHeaders(), Body: body,
+		Method: v.r.Method, URL: v.safeURL(), Headers: v.kept, Body: body,
 		Remote: remote(v.r, v.cur.Config), Proof: v.proof, Revision: v.cur.Revision,
 	}
 	planned := v.rc.Known(v.r.Context(), func(k plan.Known) plan.Planned { return v.cur.Plan(ev, v.start, k) })

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/seawall-dev/seawall/internal/store"
@@ -283,13 +285,64 @@ func TestG1_AProcessBesideLeavesFreshDeliveries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var mark int64
-	if err := other.read(t.Context(), func(c *conn) (err error) { mark, err = one(c.use(qMemo).word(memoFresh)); return err }); err != nil {
-		t.Fatal(err)
-	}
+	mark := markOf(t, other)
 	if s.fresh.of(everyQueue) != 1 || mark >= batch[0].Event.Seq {
 		t.Errorf("%d are fresh, of event %d on, and the mark is at %d", s.fresh.of(everyQueue), batch[0].Event.Seq, mark)
 	}
+}
+
+// Who serves from a moved store, or from one of before, does not look through all of it.
+func TestNothingIsFreshInAStoreOfOthersMaking(t *testing.T) {
+	moved, l := serving(t, filepath.Join(t.TempDir(), "seawall.db"))
+	batch := accepted(t, moved, 3)
+	delivered(t, moved, l, batch)
+	if err := moved.Finish(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if mark := markOf(t, moved); mark != batch[2].Event.Seq {
+		t.Errorf("the mark of a moved store is at %d, not at %d", mark, batch[2].Event.Seq)
+	}
+
+	path := filepath.Join(t.TempDir(), "seawall.db")
+	before, err := fs.Glob(migrations, "0000[123]_*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{}
+	for _, name := range before {
+		text, err := fs.ReadFile(migrations, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	files["00004_later.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + `INSERT INTO event (seq, uid, source, received, flags, routing, revision, depth,
+		type, entity, version, source_id, plan, request, body) VALUES (42, x'00', 1, 0, 0, 0, 0, 0, '', '', '', '', x'', x'', x'');`)}
+	text, err := fs.ReadFile(migrations, "00004_fresh.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["00005_fresh.sql"] = &fstest.MapFile{Data: text}
+	if _, err := migrate(t.Context(), path, files); err != nil {
+		t.Fatal(err)
+	}
+	old, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if mark := markOf(t, old); mark != 42 {
+		t.Errorf("the mark of a store of before is at %d, not at 42", mark)
+	}
+}
+
+// markOf is the mark as it is written.
+func markOf(t *testing.T, s *Store) (mark int64) {
+	t.Helper()
+	if err := s.read(t.Context(), func(c *conn) (err error) { mark, err = one(c.use(qMemo).word(memoFresh)); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return mark
 }
 
 // A row that is there already, as only a damaged store has it, harms its own delivery

@@ -88,6 +88,14 @@ func (s *Store) Finish(ctx context.Context, digest int64) error {
 		if err := t.use(qSetMemo).word(memoDigest).int(digest).exec(); err != nil {
 			return err
 		}
-		return t.use(qSetMemo).word(memoDone).int(1).exec()
+		if err := t.use(qSetMemo).word(memoDone).int(1).exec(); err != nil {
+			return err
+		}
+		// Or who serves from it first would look among all events for what is fresh.
+		seq, err := one(t.use(qLastSeq))
+		if err != nil {
+			return err
+		}
+		return t.setMark(seq)
 	})
 }
