@@ -94,7 +94,8 @@ func (s *Server) accept(d *Door) error {
 			s.stop()
 			return err
 		default:
-			s.log.Warn("no connection can be accepted", "error", err, "pause", pause)
+			s.log.Warn("no connection can be accepted for now: senders wait", "error", err, "pause", pause,
+				"hint", "if too many files are open, raise the process's limit (ulimit -n, LimitNOFILE)")
 			select {
 			case <-time.After(pause):
 			case <-s.stopping:

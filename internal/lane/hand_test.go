@@ -71,14 +71,10 @@ func TestG6_WhatIsCanceledInHandIsNotSent(t *testing.T) {
 		m.pending["a"] = slices.DeleteFunc(m.pending["a"], func(c store.Claimed) bool { return c.Delivery.ID == last })
 		m.mu.Unlock()
 		time.Sleep(time.Hour)
-		m.mu.Lock()
-		defer m.mu.Unlock()
+		stop()
 		if tried[last] || len(tried) != len(ds)-1 {
 			t.Errorf("%d of %d were sent, the canceled one too: %v", len(tried), len(ds), tried[last])
 		}
-		m.mu.Unlock()
-		stop()
-		m.mu.Lock()
 	})
 }
 

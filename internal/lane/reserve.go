@@ -124,16 +124,16 @@ func (p *place) take(ev *seawall.Event, d *seawall.Delivery, turn int) {
 
 const (
 	overhead = 1 << 10 // what a delivery in hand takes beside its event's body and headers
-	line     = 128     // what a header takes beside its name and value
+	detail   = 128     // what a header or a decision takes beside its text
 )
 
 // bulk is about what a delivery takes in hand.
 func bulk(ev *seawall.Event) int {
-	n := overhead + len(ev.Body) + line*len(ev.Decisions)
+	n := overhead + len(ev.Body) + detail*len(ev.Decisions)
 	for name, values := range ev.Headers {
 		n += len(name)
 		for _, v := range values {
-			n += line + len(v)
+			n += detail + len(v)
 		}
 	}
 	return n

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,11 +88,7 @@ func TestG8_SlowSendersKeepNobodyOut(t *testing.T) {
 	rc, _, c := room(t, &scheme{})
 	addr := served(t, rc)
 	for range 5 * c.Limits.Requests {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
+		conn := dial(t, addr)
 		if _, err := io.WriteString(conn, "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{\"a"); err != nil {
 			t.Fatal(err)
 		}
@@ -114,14 +109,7 @@ func TestTooLargeIsHeardBySendersInTheMidst(t *testing.T) {
 	rc, _, _ := room(t, &scheme{})
 	addr := served(t, rc)
 	for _, size := range []int{64 << 10, 8 << 20} {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
+		conn := dial(t, addr)
 		body := bytes.Repeat([]byte("x"), size)
 		if _, err := fmt.Fprintf(conn, "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size); err != nil {
 			t.Fatal(err)
@@ -140,14 +128,7 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 	rc, l, _ := room(t, &scheme{})
 	rc.Now = func() time.Time { return time.Now().Add(-bodyGrace) } // as if it had been waited for
 	addr := served(t, rc)
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	conn := dial(t, addr)
 	if _, err := io.WriteString(conn, "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +144,7 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 // The headers of a list are stored with each of its events: many events with long
 // headers are too much at once.
 func TestG8_HeadersOfAListAreCounted(t *testing.T) {
-	for _, c := range []struct{ events, header, status int }{{1000, 100, 200}, {1, 60_000, 200}, {1000, 60_000, 503}} {
+	for _, c := range []struct{ events, header, status int }{{1000, 100, 200}, {1, 60_000, 200}, {1000, 60_000, 431}} {
 		rc, l, conf := room(t, &scheme{items: func(*provider.Request) (out []provider.Item, _ string) {
 			for i := range c.events {
 				out = append(out, provider.Item{ID: fmt.Sprint(i), Type: "t", Body: []byte("{}")})
@@ -178,5 +159,16 @@ func TestG8_HeadersOfAListAreCounted(t *testing.T) {
 		if n := rc.bytes.Load(); n != 0 {
 			t.Errorf("%d bytes stay counted", n)
 		}
+	}
+}
+
+// An item of a long list does not keep the list in memory while it waits.
+func TestG8_AnItemDoesNotKeepItsList(t *testing.T) {
+	rc, l, _ := room(t, &scheme{items: func(r *provider.Request) ([]provider.Item, string) {
+		return []provider.Item{{ID: "1", Type: "t", Body: r.Body[:2]}}, ""
+	}})
+	post(rc, "/in/s", strings.Repeat("x", 900), "Id", "1")
+	if len(l.accepted) != 1 || cap(l.accepted[0].Event.Body) > 100 {
+		t.Errorf("%d accepted, with %d bytes kept", len(l.accepted), cap(l.accepted[0].Event.Body))
 	}
 }

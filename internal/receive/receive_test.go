@@ -154,6 +154,20 @@ func served(t *testing.T, rc *Receiver) (addr string) {
 	return l.Addr().String()
 }
 
+// dial connects to a server of a test's.
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() }) // before the server is stopped
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
 // problem checks that an answer is a problem document and returns its reason.
 func problem(t *testing.T, w *httptest.ResponseRecorder, status int) string {
 	t.Helper()
@@ -244,14 +258,7 @@ func TestSmuggledRequestIsNotAnswered(t *testing.T) {
 	rc, _, _ := room(t, &scheme{})
 	addr := served(t, rc)
 	for _, path := range []string{"/in/s", "/in/unknown"} {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
+		conn := dial(t, addr)
 		const smuggled = "POST /in/s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 		if _, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 66\r\n"+
 			"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"+smuggled); err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -283,9 +284,15 @@ func (v *visit) empty() {
 // accept makes the events durable, then acknowledges them.
 func (v *visit) accept(items []provider.Item, problem string) {
 	v.kept = v.safeHeaders()
-	copies := int64(len(items)-1) * weight(v.kept)
-	if !v.rc.hold(copies, v.cur.Config.Limits) {
-		v.busy("its headers are stored with each of its events, which is too much at once")
+	copies, limits := int64(len(items)-1)*weight(v.kept), v.cur.Config.Limits
+	if most := limits.Memory / bodyShare; copies > most {
+		v.refuse(refusal{http.StatusRequestHeaderFieldsTooLarge, "headers_too_large",
+			"the headers are too long for so many events: send fewer at once, or shorter headers",
+			fmt.Sprintf("headers are stored with each of the %d events, %s in all; a quarter of limits.memory, %s, is the bound", len(items), size(copies), size(most))})
+		return
+	}
+	if !v.rc.hold(copies, limits) {
+		v.busy("too much is being received at once")
 		return
 	}
 	defer v.rc.bytes.Add(-copies)
